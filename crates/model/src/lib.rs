@@ -1,0 +1,38 @@
+//! The words of FlagPerf as types: what a case, a plan, an event, a sample and an outcome are.
+//!
+//! Everything here is plain data. Nothing reads a file, asks the clock, prints, or waits; the
+//! crates around it do that and speak to each other in these types. `docs/glossary.md` gives the
+//! meaning of each word.
+
+#![forbid(unsafe_code)]
+
+mod case;
+mod event;
+mod facts;
+mod ids;
+mod measurement;
+mod outcome;
+mod plan;
+mod record;
+mod run;
+mod series;
+mod spread;
+mod time;
+mod unit;
+
+pub use case::{
+    Better, CaseSpec, Entry, Feature, MetricDecl, ParamDecl, ParamKind, ParamValue, RankLayout,
+    Suite,
+};
+pub use event::{Event, EventKind, Phase};
+pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};
+pub use ids::{CaseName, MetricName, NameError, NodeName, RunId};
+pub use measurement::{Measurement, Verification, Window};
+pub use outcome::{Cause, Outcome, Stage};
+pub use plan::{Limits, MonitorSpec, NodeTask, Plan, PlannedCase, ProcessSpec};
+pub use record::{CaseRecord, RECORD_PREFIX, RESULT_PREFIX};
+pub use run::{CaseResult, MonitorCost, NodeRecord, RUN_SCHEMA, RunRecord, RunState};
+pub use series::{Absent, SampleBlock, Scope, SeriesDecl, SeriesKind};
+pub use spread::{Spread, median};
+pub use time::Timestamp;
+pub use unit::Unit;
