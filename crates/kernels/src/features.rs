@@ -1,0 +1,1 @@
+//! Processor features, named as `/proc/cpuinfo` names them.

@@ -1,0 +1,5 @@
+//! Built-in measurements on processors.
+
+mod features;
+mod gemm;
+mod peak;

@@ -1,0 +1,1 @@
+//! Peak rate of the arithmetic units.
