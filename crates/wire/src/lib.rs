@@ -1,0 +1,15 @@
+//! The protocol between the controller and an agent: what is said, and how it is framed.
+//!
+//! Types and codec only; nothing here reads, writes or waits. Both ends are the same program, which
+//! [`Hello`](FromAgent::Hello) proves by content hash, so messages need no compatibility between
+//! versions and are the domain types themselves.
+
+#![forbid(unsafe_code)]
+
+mod credit;
+mod frame;
+mod message;
+
+pub use credit::{MAX_CHUNK, OUTPUT_WINDOW};
+pub use frame::{Decoder, EncodeError, FrameError, MAX_FRAME, encode};
+pub use message::{ClockAnchor, FromAgent, ProcessEnd, TaskEnd, TaskId, Timing, ToAgent};

@@ -1,0 +1,194 @@
+//! The messages. `docs/protocol.md` tells the conversation they make.
+
+use flagperf_model::{
+    Absent, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Names a task within a session. The controller counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TaskId(pub u32);
+
+/// How often both ends speak, and when silence counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Seconds from one heartbeat to the next.
+    pub heartbeat_s: f64,
+    /// Silence of this many seconds is reported.
+    pub silent_s: f64,
+    /// Silence of this many seconds ends the session.
+    pub lost_s: f64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat_s: 2.0,
+            silent_s: 10.0,
+            lost_s: 30.0,
+        }
+    }
+}
+
+/// One moment on a node's two clocks, which lets the controller place `CLOCK_MONOTONIC` readings
+/// of the node's processes in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockAnchor {
+    /// The wall clock.
+    pub unix: Timestamp,
+    /// `CLOCK_MONOTONIC`, in nanoseconds.
+    pub mono_ns: u64,
+}
+
+impl ClockAnchor {
+    /// The moment of a `CLOCK_MONOTONIC` reading.
+    pub fn moment(&self, mono_ns: u64) -> Timestamp {
+        self.unix
+            .plus_nanos(mono_ns.wrapping_sub(self.mono_ns).cast_signed())
+    }
+}
+
+/// What the controller says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// The first message: how often to speak.
+    Hello {
+        /// Heartbeats and silence.
+        timing: Timing,
+    },
+    /// Still here.
+    Heartbeat,
+    /// Tell what the machine is; answered by [`FromAgent::Facts`].
+    Facts,
+    /// Start the processes of a task. Answered by [`FromAgent::Output`], one
+    /// [`FromAgent::Exited`] a process, and a last [`FromAgent::TaskEnded`].
+    Run {
+        /// The task's name from now on.
+        task: TaskId,
+        /// The processes, one a rank.
+        processes: Vec<ProcessSpec>,
+        /// When the agent ends it by itself.
+        limits: Limits,
+    },
+    /// End a task: SIGTERM, and SIGKILL after the task's grace; at once if `kill`.
+    End {
+        /// The task.
+        task: TaskId,
+        /// SIGKILL at once.
+        kill: bool,
+    },
+    /// This many bytes of output were taken; as many more may be sent.
+    Credit {
+        /// How many.
+        bytes: u64,
+    },
+    /// Begin to sample; answered by [`FromAgent::Samples`] from time to time.
+    MonitorStart {
+        /// Nanoseconds from one sample to the next.
+        interval_ns: u64,
+    },
+    /// Stop sampling; answered by the last samples and [`FromAgent::MonitorStopped`].
+    MonitorStop,
+    /// End everything and leave.
+    Shutdown,
+}
+
+/// How one process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProcessEnd {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It never ran.
+    NotStarted {
+        /// The program.
+        program: String,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+/// Why a task is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskEnd {
+    /// Its processes ended by themselves.
+    Finished,
+    /// It reached its timeout.
+    TimedOut,
+    /// It neither wrote output nor used a processor for too long.
+    Stalled,
+    /// The controller asked for it.
+    Requested,
+}
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The first message.
+    Hello {
+        /// Content hash (BLAKE3) of the agent's program; must be the controller's own.
+        build: [u8; 32],
+        /// Its process id on the node.
+        pid: u32,
+        /// The node's clocks.
+        clock: ClockAnchor,
+    },
+    /// Still here.
+    Heartbeat,
+    /// What the machine is and what can be sampled on it.
+    Facts {
+        /// The facts.
+        facts: Box<MachineFacts>,
+        /// The series that [`FromAgent::Samples`] will carry, in the order of its columns.
+        series: Vec<SeriesDecl>,
+        /// The series that there are not, and why.
+        absent: Vec<Absent>,
+    },
+    /// Output of a process, standard output and standard error as they came.
+    Output {
+        /// The task.
+        task: TaskId,
+        /// The rank.
+        rank: u32,
+        /// At most [`MAX_CHUNK`](crate::MAX_CHUNK) bytes.
+        bytes: Vec<u8>,
+    },
+    /// A process of a task ended.
+    Exited {
+        /// The task.
+        task: TaskId,
+        /// Its rank.
+        rank: u32,
+        /// How.
+        end: ProcessEnd,
+        /// True if the agent had asked it to end: its status then says nothing about the case.
+        asked: bool,
+    },
+    /// A task is over: none of its processes is left and all its output was sent.
+    TaskEnded {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        end: TaskEnd,
+        /// Command names of processes that outlived the task's own and were ended.
+        strays: Vec<String>,
+        /// Command names of processes that could not be ended, with their state.
+        unkillable: Vec<String>,
+    },
+    /// Samples, in the order of the series in [`FromAgent::Facts`].
+    Samples {
+        /// Some moments.
+        block: SampleBlock,
+    },
+    /// Sampling has stopped.
+    MonitorStopped {
+        /// What it cost.
+        cost: MonitorCost,
+    },
+    /// A request could not be carried out.
+    Refused {
+        /// In words.
+        reason: String,
+    },
+}
