@@ -1,1 +1,22 @@
-//! Node side.
+//! The agent: the side of FlagPerf that lives on a node for as long as its channel does.
+//!
+//! It starts the processes of a task, streams their output, samples the machine, and ends
+//! everything below it when it is told to, when a bound is reached, or when the channel closes for
+//! whatever reason. It decides nothing about cases: what output means is read by the controller.
+//!
+//! One thread owns the state and takes [`Input`](input::Input)s in turn. Around it stand threads that
+//! only wait: for the channel, for each rank's pipe, for children, for the next sample. Nothing
+//! here is asynchronous, so that an agent costs a few small threads and no runtime beside the
+//! processes it measures.
+
+mod channel;
+mod ending;
+mod input;
+mod reaper;
+mod sampling;
+mod serve;
+mod spawn;
+mod task;
+
+pub use ending::end_everything_below;
+pub use serve::{AgentError, build_id, serve};

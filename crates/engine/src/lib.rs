@@ -1,1 +1,17 @@
-//! Orchestration.
+//! Orchestration: brings up the nodes of a run, runs its cases one after another on all of them,
+//! and tells what happens.
+//!
+//! One loop owns all state. It takes what the agents say and what the user asks for, and gives
+//! [`Emission`]s to one [`Consumer`]; who records, prints or forwards them is not known here.
+
+#![forbid(unsafe_code)]
+
+mod case_run;
+mod emission;
+mod node;
+mod run;
+mod verdict;
+
+pub use emission::{Consumer, Emission};
+pub use node::{ConnectError, Node, connect};
+pub use run::{Totals, run};

@@ -85,7 +85,7 @@ impl Decoder {
     }
 
     /// The next message, `None` until it has arrived whole.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let pending = &self.buffer[self.start..];
         let Some((header, rest)) = pending.split_first_chunk::<HEADER>() else {
             return Ok(None);
@@ -186,7 +186,7 @@ mod tests {
             let mut arrived = Vec::new();
             for piece in stream.chunks(cut) {
                 decoder.push(piece);
-                while let Some(message) = decoder.next::<ToAgent>().unwrap() {
+                while let Some(message) = decoder.take::<ToAgent>().unwrap() {
                     arrived.push(message);
                 }
             }
@@ -202,7 +202,7 @@ mod tests {
             let mut decoder = Decoder::default();
             decoder.push(&frame);
             // A damaged length may ask for bytes that never come; everything else is an error.
-            match decoder.next::<ToAgent>() {
+            match decoder.take::<ToAgent>() {
                 Ok(None) => prop_assert!(at < 4),
                 Ok(Some(other)) => prop_assert!(false, "{other:?}"),
                 Err(_) => {}
@@ -213,7 +213,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut decoder = Decoder::default();
             decoder.push(&bytes);
-            while let Ok(Some(_)) = decoder.next::<FromAgent>() {}
+            while let Ok(Some(_)) = decoder.take::<FromAgent>() {}
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
     fn a_login_banner_in_the_stream_is_named() {
         let mut decoder = Decoder::default();
         decoder.push(b"Welcome to node17!\n");
-        let error = decoder.next::<FromAgent>().unwrap_err().to_string();
+        let error = decoder.take::<FromAgent>().unwrap_err().to_string();
         assert!(error.contains("Welcome to node17!"), "{error}");
         assert!(
             error.contains("is something else printing there?"),
@@ -233,7 +233,7 @@ mod tests {
     fn a_message_of_another_version_is_an_error() {
         let mut decoder = Decoder::default();
         decoder.push(&encode(&(200u8, 3u64)).unwrap());
-        let error = decoder.next::<ToAgent>().unwrap_err().to_string();
+        let error = decoder.take::<ToAgent>().unwrap_err().to_string();
         assert!(
             error.starts_with("a frame holds no message of this version"),
             "{error}"

@@ -1,0 +1,150 @@
+//! The threads at the two ends of the channel, and those that carry task output into it.
+
+use std::io::{PipeReader, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use flagperf_wire::{Decoder, FromAgent, MAX_CHUNK, OUTPUT_WINDOW, TaskId, ToAgent, encode};
+
+use crate::input::Input;
+
+/// Where messages to the controller are put. Control messages are few and small and output needs
+/// credit, so the queue behind it stays small without a bound of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox(Sender<Vec<u8>>);
+
+impl Outbox {
+    /// Queues a message. A message that cannot be encoded or sent is dropped: the first cannot
+    /// happen for messages of bounded size, and after the second the closed channel ends the agent.
+    pub(crate) fn send(&self, message: &FromAgent) {
+        if let Ok(frame) = encode(message) {
+            let _ = self.0.send(frame);
+        }
+    }
+}
+
+/// Starts the thread that writes frames to the controller.
+pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<Input>) -> Outbox {
+    let (sender, frames): (_, Receiver<Vec<u8>>) = channel();
+    thread::spawn(move || {
+        for frame in frames {
+            if let Err(error) = to.write_all(&frame).and_then(|()| to.flush()) {
+                let _ = inputs.send(Input::Closed(Some(format!(
+                    "writing to the controller failed: {error}"
+                ))));
+                return;
+            }
+        }
+    });
+    Outbox(sender)
+}
+
+/// Starts the thread that reads frames from the controller. `heard` is set to the agent's clock, in
+/// milliseconds since `start`, whenever bytes come.
+pub(crate) fn start_reader(
+    mut from: impl Read + Send + 'static,
+    inputs: Sender<Input>,
+    start: Instant,
+    heard: Arc<AtomicU64>,
+) {
+    thread::spawn(move || {
+        let mut decoder = Decoder::default();
+        let mut bytes = vec![0; MAX_CHUNK];
+        let why = loop {
+            match from.read(&mut bytes) {
+                Ok(0) => break None,
+                Ok(count) => decoder.push(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => break Some(format!("reading from the controller failed: {error}")),
+            }
+            heard.store(start.elapsed().as_millis() as u64, Ordering::Relaxed);
+            let damage = loop {
+                match decoder.take::<ToAgent>() {
+                    Ok(Some(request)) => {
+                        if inputs.send(Input::Request(request)).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                }
+            };
+            if damage.is_some() {
+                break damage;
+            }
+        };
+        let _ = inputs.send(Input::Closed(why));
+    });
+}
+
+/// The bytes of output that may still be sent before the controller acknowledges some.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    left: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Credit {
+    pub(crate) fn new() -> Self {
+        Self {
+            left: Mutex::new(OUTPUT_WINDOW),
+            more: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn give(&self, bytes: u64) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
+        self.more.notify_all();
+    }
+
+    /// Waits until `bytes` may be sent.
+    fn spend(&self, bytes: u64) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        while *left < bytes {
+            left = self.more.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+        *left -= bytes;
+    }
+}
+
+/// One rank's pipe.
+pub(crate) struct Pump {
+    pub(crate) pipe: PipeReader,
+    pub(crate) task: TaskId,
+    pub(crate) rank: u32,
+    pub(crate) place: usize,
+    pub(crate) credit: Arc<Credit>,
+    pub(crate) outbox: Outbox,
+    pub(crate) inputs: Sender<Input>,
+    /// Counts the bytes read from all ranks of the task, which shows that it is alive.
+    pub(crate) bytes_read: Arc<AtomicU64>,
+}
+
+impl Pump {
+    /// Starts the thread that carries the pipe's bytes to the controller.
+    pub(crate) fn start(mut self) {
+        thread::spawn(move || {
+            let mut bytes = vec![0; MAX_CHUNK];
+            loop {
+                match self.pipe.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+                        self.credit.spend(count as u64);
+                        self.outbox.send(&FromAgent::Output {
+                            task: self.task,
+                            rank: self.rank,
+                            bytes: bytes[..count].to_vec(),
+                        });
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+            let _ = self.inputs.send(Input::OutputEnded { place: self.place });
+        });
+    }
+}

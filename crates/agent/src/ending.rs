@@ -1,0 +1,58 @@
+//! Finding and ending everything below a process.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flagperf_host::{ProcessStat, Root, descendants};
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// Every living process below `pid`; those that have ended and wait to be reaped are left out.
+pub(crate) fn living_below(root: &Root, pid: u32) -> Vec<ProcessStat> {
+    let mut processes = descendants(root, pid);
+    processes.retain(|process| !matches!(process.state, 'Z' | 'X'));
+    processes
+}
+
+/// Sends a signal to each process, if it is still the same one: a process id may have gone to
+/// another process since it was read.
+pub(crate) fn signal_all(root: &Root, processes: &[ProcessStat], signal: Signal) {
+    for process in processes {
+        let Some(pid) = Pid::from_raw(process.pid.cast_signed()) else {
+            continue;
+        };
+        let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        if flagperf_host::process(root, process.pid)
+            .is_some_and(|now| now.starttime == process.starttime)
+        {
+            let _ = rustix::process::pidfd_send_signal(handle, signal);
+        }
+    }
+}
+
+/// Ends every process below `pid` with SIGKILL, again and again while new ones appear, for at most
+/// `patience`. Returns those that are left: processes stuck in the kernel.
+pub fn end_everything_below(pid: u32, patience: Duration) -> Vec<String> {
+    let root = Root::new("/");
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = living_below(&root, pid);
+        if left.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() >= deadline {
+            return left.iter().map(describe).collect();
+        }
+        signal_all(&root, &left, Signal::KILL);
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `name (pid 12, state D)`.
+pub(crate) fn describe(process: &ProcessStat) -> String {
+    format!(
+        "{} (pid {}, state {})",
+        process.comm, process.pid, process.state
+    )
+}

@@ -1,0 +1,24 @@
+//! What reaches the thread that owns the agent's state.
+
+use flagperf_wire::{ProcessEnd, ToAgent};
+
+/// Something that happened to the agent.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// The controller asks for something.
+    Request(ToAgent),
+    /// The channel is closed; the text tells why if it was not a plain end.
+    Closed(Option<String>),
+    /// A rank's pipe has no writer left and all of it was sent on.
+    OutputEnded {
+        /// Which of the task's processes, by place.
+        place: usize,
+    },
+    /// A child ended and was reaped.
+    Reaped {
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        end: ProcessEnd,
+    },
+}

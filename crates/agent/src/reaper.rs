@@ -1,0 +1,96 @@
+//! Reaping: the agent is the subreaper of all that it starts, so every orphan below it becomes its
+//! child and must be waited for.
+
+use std::io;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use flagperf_wire::ProcessEnd;
+use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus};
+
+use crate::input::Input;
+
+/// Starts processes and reaps them.
+///
+/// The standard library waits for a child itself when its `exec` fails. Were the reaper to wait
+/// for any child at that moment, it could take that one away, so both hold the same lock: the
+/// reaper first waits without reaping, and reaps under the lock only.
+#[derive(Debug, Clone)]
+pub(crate) struct Reaper {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    spawned: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Reaper {
+    /// Makes this process the subreaper of its descendants and starts the reaping thread.
+    pub(crate) fn start(inputs: Sender<Input>) -> io::Result<Self> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let shared = Arc::new(Shared::default());
+        let reaper = Self {
+            shared: Arc::clone(&shared),
+        };
+        thread::spawn(move || reap_for_ever(&shared, &inputs));
+        Ok(reaper)
+    }
+
+    /// Runs something that starts a process, while nothing is reaped.
+    pub(crate) fn spawning<T>(&self, spawn: impl FnOnce() -> T) -> T {
+        let mut spawned = self.shared.lock();
+        let result = spawn();
+        *spawned += 1;
+        self.shared.more.notify_all();
+        result
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.spawned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reap_for_ever(shared: &Shared, inputs: &Sender<Input>) {
+    let mut seen = 0;
+    loop {
+        let peek = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        match rustix::process::waitid(WaitId::All, peek) {
+            Ok(_) => {
+                let spawned = shared.lock();
+                seen = *spawned;
+                while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+                    let Some(end) = end_of(status) else { continue };
+                    let pid = pid.as_raw_nonzero().get().cast_unsigned();
+                    if inputs.send(Input::Reaped { pid, end }).is_err() {
+                        return;
+                    }
+                }
+                drop(spawned);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            // No children: nothing can end until something is started.
+            Err(_) => {
+                let mut spawned = shared.lock();
+                while *spawned == seen {
+                    spawned = shared
+                        .more
+                        .wait(spawned)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+                seen = *spawned;
+            }
+        }
+    }
+}
+
+fn end_of(status: WaitStatus) -> Option<ProcessEnd> {
+    status
+        .exit_status()
+        .map(ProcessEnd::Status)
+        .or_else(|| status.terminating_signal().map(ProcessEnd::Signal))
+}

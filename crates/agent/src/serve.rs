@@ -1,0 +1,281 @@
+//! The thread that owns the agent's state.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use flagperf_host::{Monitor, Root};
+use flagperf_model::{Limits, ProcessSpec, Timestamp};
+use flagperf_wire::{ClockAnchor, FromAgent, ProcessEnd, TaskId, Timing, ToAgent};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::channel::{Credit, Outbox, Pump, start_reader, start_writer};
+use crate::ending::end_everything_below;
+use crate::input::Input;
+use crate::reaper::Reaper;
+use crate::sampling::Sampling;
+use crate::spawn;
+use crate::task::{Rank, Task};
+
+/// How long the agent tries to end what it started before it leaves all the same.
+const LEAVING: Duration = Duration::from_secs(10);
+
+/// Why an agent did not come to a plain end.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// It could not set itself up.
+    #[error("the agent could not be set up")]
+    SetUp(#[source] io::Error),
+    /// The channel broke, or the controller fell silent.
+    #[error("the channel to the controller is lost: {0}")]
+    Channel(String),
+    /// Something could not be ended.
+    #[error("processes that could not be ended are left: {}", .0.join(", "))]
+    Left(Vec<String>),
+}
+
+/// Content hash (BLAKE3) of this program's file. Two ends with the same hash are the same version.
+///
+/// # Errors
+///
+/// The program's file cannot be read.
+pub fn build_id() -> io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open("/proc/self/exe")?)?;
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// Serves one controller until the channel ends, then ends everything it started.
+///
+/// # Errors
+///
+/// See [`AgentError`]. Whatever the error, nothing that can be ended is left running.
+pub fn serve(
+    from: impl Read + Send + 'static,
+    to: impl Write + Send + 'static,
+) -> Result<(), AgentError> {
+    let started = Instant::now();
+    let clock = anchor();
+    let (inputs, queue) = channel();
+    let outbox = start_writer(to, inputs.clone());
+    outbox.send(&FromAgent::Hello {
+        build: build_id().map_err(AgentError::SetUp)?,
+        pid: std::process::id(),
+        clock,
+    });
+    let heard = Arc::new(AtomicU64::new(0));
+    let reaper = Reaper::start(inputs.clone()).map_err(AgentError::SetUp)?;
+    start_reader(from, inputs.clone(), started, Arc::clone(&heard));
+    let mut agent = Agent {
+        root: Root::new("/"),
+        started,
+        clock,
+        timing: Timing::default(),
+        next_heartbeat: started,
+        heard,
+        credit: Arc::new(Credit::new()),
+        outbox,
+        inputs,
+        reaper,
+        sampling: None,
+        task: None,
+    };
+    let lost = agent.run(&queue);
+    let left = end_everything_below(std::process::id(), LEAVING);
+    match (lost, left) {
+        (None, left) if left.is_empty() => Ok(()),
+        (Some(why), left) if left.is_empty() => Err(AgentError::Channel(why)),
+        (_, left) => Err(AgentError::Left(left)),
+    }
+}
+
+fn anchor() -> ClockAnchor {
+    let wall = clock_gettime(ClockId::Realtime);
+    let mono = clock_gettime(ClockId::Monotonic);
+    ClockAnchor {
+        unix: Timestamp(wall.tv_sec * 1_000_000_000 + wall.tv_nsec),
+        mono_ns: (mono.tv_sec * 1_000_000_000 + mono.tv_nsec).cast_unsigned(),
+    }
+}
+
+struct Agent {
+    root: Root,
+    started: Instant,
+    clock: ClockAnchor,
+    timing: Timing,
+    next_heartbeat: Instant,
+    heard: Arc<AtomicU64>,
+    credit: Arc<Credit>,
+    outbox: Outbox,
+    inputs: Sender<Input>,
+    reaper: Reaper,
+    sampling: Option<Sampling>,
+    task: Option<Task>,
+}
+
+impl Agent {
+    /// Takes inputs until the session is over. The text tells why if that was not orderly.
+    fn run(&mut self, queue: &Receiver<Input>) -> Option<String> {
+        loop {
+            let now = Instant::now();
+            let mut due = self.next_heartbeat;
+            if let Some(task) = &self.task {
+                due = due.min(task.next_tick(now));
+            }
+            match queue.recv_timeout(due.saturating_duration_since(now)) {
+                Ok(Input::Closed(why)) => return why,
+                Ok(Input::Request(ToAgent::Shutdown)) => return None,
+                Ok(Input::Request(request)) => self.request(request),
+                Ok(Input::OutputEnded { place }) => {
+                    if let Some(task) = &mut self.task {
+                        task.output_ended(place);
+                    }
+                }
+                Ok(Input::Reaped { pid, end }) => {
+                    if let Some(task) = &mut self.task {
+                        task.reaped(pid, end, Instant::now(), &self.outbox);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+            if let Some(silence) = self.tick() {
+                return Some(silence);
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Option<String> {
+        let now = Instant::now();
+        if let Some(task) = &mut self.task
+            && task.tick(now, &self.root, &self.outbox)
+        {
+            self.task = None;
+        }
+        if now >= self.next_heartbeat {
+            self.outbox.send(&FromAgent::Heartbeat);
+            self.next_heartbeat = now + Duration::from_secs_f64(self.timing.heartbeat_s.max(0.01));
+            let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
+            let silent = self.started.elapsed().saturating_sub(heard).as_secs_f64();
+            if silent > self.timing.lost_s {
+                return Some(format!(
+                    "nothing heard from the controller for {silent:.0} s"
+                ));
+            }
+        }
+        None
+    }
+
+    fn request(&mut self, request: ToAgent) {
+        match request {
+            ToAgent::Hello { timing } => {
+                self.timing = timing;
+                self.next_heartbeat = Instant::now();
+            }
+            ToAgent::Heartbeat | ToAgent::Shutdown => {}
+            ToAgent::Facts => self.facts(),
+            ToAgent::Run {
+                task,
+                processes,
+                limits,
+            } => self.run_task(task, &processes, limits),
+            ToAgent::End { task, kill } => {
+                if let Some(running) = self.task.as_mut().filter(|running| running.id() == task) {
+                    running.end(kill, Instant::now(), &self.root);
+                }
+            }
+            ToAgent::Credit { bytes } => self.credit.give(bytes),
+            ToAgent::MonitorStart { interval_ns } => {
+                self.sampling().start(Duration::from_nanos(interval_ns));
+            }
+            ToAgent::MonitorStop => self.sampling().stop(),
+        }
+    }
+
+    fn sampling(&mut self) -> &Sampling {
+        self.sampling.get_or_insert_with(|| {
+            let monitor = Monitor::open(&self.root);
+            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
+        })
+    }
+
+    fn facts(&mut self) {
+        let monitor = Monitor::open(&self.root);
+        self.outbox.send(&FromAgent::Facts {
+            facts: Box::new(flagperf_host::facts(&self.root)),
+            series: monitor.series().to_vec(),
+            absent: monitor.absent().to_vec(),
+        });
+        self.sampling.get_or_insert_with(|| {
+            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
+        });
+    }
+
+    fn run_task(&mut self, id: TaskId, processes: &[ProcessSpec], limits: Limits) {
+        if self.task.is_some() {
+            self.outbox.send(&FromAgent::Refused {
+                reason: "a task is running already; an agent runs one at a time".to_owned(),
+            });
+            return;
+        }
+        let shared = if processes.len() > 1 {
+            match spawn::shared_file() {
+                Ok(file) => Some(file),
+                Err(error) => {
+                    self.outbox.send(&FromAgent::Refused {
+                        reason: format!("no memory file for the ranks could be made: {error}"),
+                    });
+                    return;
+                }
+            }
+        } else {
+            None
+        };
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let mut ranks = Vec::with_capacity(processes.len());
+        for (place, process) in processes.iter().enumerate() {
+            let started = self.reaper.spawning(|| {
+                let (pipe, output) = io::pipe()?;
+                spawn::start(process, output, shared.as_ref()).map(|pid| (pid, pipe))
+            });
+            let pid = match started {
+                Ok((pid, pipe)) => {
+                    let pump = Pump {
+                        pipe,
+                        task: id,
+                        rank: process.rank,
+                        place,
+                        credit: Arc::clone(&self.credit),
+                        outbox: self.outbox.clone(),
+                        inputs: self.inputs.clone(),
+                        bytes_read: Arc::clone(&bytes_read),
+                    };
+                    pump.start();
+                    Some(pid)
+                }
+                Err(error) => {
+                    self.outbox.send(&FromAgent::Exited {
+                        task: id,
+                        rank: process.rank,
+                        end: ProcessEnd::NotStarted {
+                            program: process.argv.first().cloned().unwrap_or_default(),
+                            reason: error.to_string(),
+                        },
+                        asked: false,
+                    });
+                    None
+                }
+            };
+            ranks.push(Rank {
+                rank: process.rank,
+                pid,
+                ended: false,
+                output_open: pid.is_some(),
+            });
+        }
+        self.task = Some(Task::new(id, limits, ranks, bytes_read, Instant::now()));
+    }
+}

@@ -1,0 +1,110 @@
+//! Starting one process of a task.
+
+#![expect(
+    unsafe_code,
+    reason = "what happens between fork and exec (pinning, death signal, one inherited file) has no safe interface"
+)]
+
+use std::io::{self, PipeWriter};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flagperf_model::ProcessSpec;
+use rustix::fs::MemfdFlags;
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal, getpid, getppid};
+use rustix::thread::CpuSet;
+
+/// Name of the variable that holds the number of the file shared by all ranks on a node.
+const SHARED_FILE: &str = "FLAGPERF_SHM_FD";
+
+/// A file in memory, of size 0, that all ranks of a task on this node inherit, so that they can
+/// meet and exchange data. It has no name and so leaves nothing behind.
+pub(crate) fn shared_file() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::memfd_create(
+        "flagperf-ranks",
+        MemfdFlags::CLOEXEC,
+    )?)
+}
+
+/// Starts a process in a process group of its own, with `output` as its standard output and
+/// standard error and nothing to read. It dies with the thread that calls this. Gives its process id.
+///
+/// # Errors
+///
+/// The program or its directory does not exist or may not be used; the cores do not exist.
+pub(crate) fn start(
+    spec: &ProcessSpec,
+    output: PipeWriter,
+    shared: Option<&OwnedFd>,
+) -> io::Result<u32> {
+    let Some((program, arguments)) = spec.argv.split_first() else {
+        return Err(io::Error::other("its argument vector is empty"));
+    };
+    if let Some(directory) = &spec.cwd
+        && !Path::new(directory).is_dir()
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("its working directory {directory} does not exist"),
+        ));
+    }
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .envs(&spec.env)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .process_group(0);
+    if let Some(directory) = &spec.cwd {
+        command.current_dir(directory);
+    }
+    if let Some(file) = shared {
+        command.env(SHARED_FILE, file.as_raw_fd().to_string());
+    }
+    let shared = shared.map(AsFd::as_fd).map(|fd| fd.as_raw_fd());
+    let cpus = cpu_set(&spec.cpus)?;
+    let agent = getpid();
+    let prepare = move || prepare_child(agent, cpus.as_ref(), shared);
+    // SAFETY: between fork and exec only async-signal-safe work is allowed. `prepare_child` makes
+    // five system calls through rustix, allocates nothing and takes no lock.
+    let child = unsafe { command.pre_exec(prepare) }.spawn()?;
+    Ok(child.id())
+}
+
+fn prepare_child(agent: Pid, cpus: Option<&CpuSet>, shared: Option<i32>) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The agent may have died before the line above took effect.
+    if getppid() != Some(agent) {
+        return Err(io::Error::from(rustix::io::Errno::SRCH));
+    }
+    if let Some(cpus) = cpus {
+        rustix::thread::sched_setaffinity(None, cpus)?;
+    }
+    if let Some(raw) = shared {
+        // SAFETY: the agent holds this file open until after the spawn.
+        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn cpu_set(cpus: &[u32]) -> io::Result<Option<CpuSet>> {
+    if cpus.is_empty() {
+        return Ok(None);
+    }
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        if cpu as usize >= CpuSet::MAX_CPU {
+            return Err(io::Error::other(format!(
+                "core {cpu} is beyond the {} that can be pinned",
+                CpuSet::MAX_CPU
+            )));
+        }
+        set.set(cpu as usize);
+    }
+    Ok(Some(set))
+}
