@@ -1,0 +1,377 @@
+//! What a case prints, read as it comes: records, classic result lines, and warnings about both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flagperf_model::{
+    Better, CaseName, CaseRecord, CaseSpec, Measurement, MetricDecl, MetricName, NodeName,
+    RECORD_PREFIX, RESULT_PREFIX, RankLayout, Unit, Verification,
+};
+
+use crate::classic::{ClassicResult, is_trace, parse_result_line};
+use crate::lines::{Line, Lines};
+use crate::nearest::shown;
+
+/// Most classic result lines kept of a round of a case.
+const MOST_RESULT_LINES: usize = 100_000;
+
+/// Most bytes of classic result lines kept. The usual line has 60.
+const MOST_RESULT_BYTES: usize = 32 << 20;
+
+/// A classic result line longer than this is not one, in bytes.
+const LONGEST_RESULT_LINE: usize = 4096;
+
+/// Most measurements passed on. More is a fault of the case, and would grow the record without end.
+const MOST_MEASUREMENTS: usize = 100_000;
+
+/// Most different warnings given; later ones are counted.
+const MOST_WARNINGS: usize = 100;
+
+/// The text that every line of interest has in it.
+const MARK: &str = "[FlagPerf Re";
+
+/// Reads a line that carries a record. `None` for any other line.
+///
+/// # Errors
+///
+/// In words, why what stands behind the prefix is no record.
+pub fn parse_record(line: &str) -> Option<Result<CaseRecord, String>> {
+    let json = last_overprint(line)
+        .trim_start()
+        .strip_prefix(RECORD_PREFIX)?;
+    Some(serde_json::from_str(json.trim()).map_err(|error| error.to_string()))
+}
+
+/// What is seen of a line on which a progress bar returned the carriage: the last part.
+fn last_overprint(line: &str) -> &str {
+    let line = line.trim_end_matches(['\r', '\n']);
+    line.rsplit('\r').next().unwrap_or(line)
+}
+
+/// Something that the output of a case says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Collected {
+    /// A record.
+    Record(CaseRecord),
+    /// Something is not as it should be; the case goes on.
+    Warning(String),
+}
+
+/// What is known when all output has been read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// The numbers of classic result lines whose metric no record gave, with their node.
+    pub measurements: Vec<(NodeName, Measurement)>,
+    /// The classic result lines as printed, traces of shells left out, with their node.
+    pub result_lines: Vec<(NodeName, String)>,
+    /// What is not as it should be and was not said before.
+    pub warnings: Vec<String>,
+    /// True if the case reported any number at all.
+    pub reported: bool,
+}
+
+/// Reads the output of one round of a case on all its nodes. Its memory is bounded, whatever is
+/// printed.
+#[derive(Debug)]
+pub struct Collector {
+    case: CaseName,
+    layout: RankLayout,
+    declared: BTreeMap<MetricName, MetricDecl>,
+    streams: BTreeMap<(NodeName, u32), Lines>,
+    state: State,
+}
+
+/// All but the streams, so that a stream can be read while this is changed.
+#[derive(Debug, Default)]
+struct State {
+    /// Lines kept, with the rank of the process that printed each.
+    lines: Vec<(NodeName, u32, String)>,
+    bytes: usize,
+    dropped_lines: u64,
+    measurements: usize,
+    recorded: BTreeSet<MetricName>,
+    warned: BTreeSet<String>,
+    unsaid: u64,
+}
+
+impl Collector {
+    /// A collector for one round of a case.
+    pub fn new(spec: &CaseSpec) -> Self {
+        Self {
+            case: spec.name.clone(),
+            layout: spec.ranks,
+            declared: spec
+                .metrics
+                .iter()
+                .map(|decl| (decl.name.clone(), decl.clone()))
+                .collect(),
+            streams: BTreeMap::new(),
+            state: State::default(),
+        }
+    }
+
+    /// Takes output of a rank on a node, cut anywhere, and returns what it says.
+    pub fn feed(&mut self, node: &NodeName, rank: u32, bytes: &[u8]) -> Vec<Collected> {
+        let mut out = Vec::new();
+        let Self {
+            case,
+            declared,
+            streams,
+            state,
+            ..
+        } = self;
+        let stream = streams.entry((node.clone(), rank)).or_default();
+        stream.feed(bytes, |line| {
+            state.line(case, declared, node, rank, line, &mut out);
+        });
+        out
+    }
+
+    /// Reads what is left and turns classic lines into measurements. The first part is what the
+    /// last lines say, with the node of each.
+    pub fn finish(mut self) -> (Vec<(NodeName, Collected)>, Summary) {
+        let mut last = Vec::new();
+        for ((node, rank), stream) in &mut self.streams {
+            let mut out = Vec::new();
+            stream.finish(|line| {
+                self.state
+                    .line(&self.case, &self.declared, node, *rank, line, &mut out);
+            });
+            last.extend(out.into_iter().map(|one| (node.clone(), one)));
+        }
+        let summary = self.summarise();
+        (last, summary)
+    }
+
+    fn summarise(self) -> Summary {
+        let Self {
+            case,
+            layout,
+            declared,
+            mut state,
+            ..
+        } = self;
+        let mut measurements = Vec::new();
+        let mut warnings = Vec::new();
+        let lines = std::mem::take(&mut state.lines);
+        for (node, rank, line) in &lines {
+            for result in parse_result_line(line) {
+                if state.measurements + measurements.len() >= MOST_MEASUREMENTS {
+                    break;
+                }
+                match measurement(result, layout, *rank, &declared) {
+                    Ok(number) if state.recorded.contains(&number.metric) => {}
+                    Ok(number) => {
+                        let warning = check_declared(&case, &declared, &number);
+                        warnings.extend(warning.and_then(|text| state.say(text)));
+                        measurements.push((node.clone(), number));
+                    }
+                    Err(problem) => {
+                        let text = format!("result line `{}`: {problem}", shown(line));
+                        warnings.extend(state.say(text));
+                    }
+                }
+            }
+        }
+        if state.dropped_lines > 0 {
+            warnings.push(format!(
+                "{} result lines of `{case}` were not kept: more than {MOST_RESULT_LINES} lines or {} MiB",
+                state.dropped_lines,
+                MOST_RESULT_BYTES >> 20
+            ));
+        }
+        if state.unsaid > 0 {
+            warnings.push(format!(
+                "{} further warnings about the output of `{case}` are left out",
+                state.unsaid
+            ));
+        }
+        Summary {
+            reported: state.measurements > 0 || !measurements.is_empty(),
+            measurements,
+            result_lines: lines
+                .into_iter()
+                .map(|(node, _, line)| (node, line))
+                .collect(),
+            warnings,
+        }
+    }
+}
+
+impl State {
+    fn line(
+        &mut self,
+        case: &CaseName,
+        declared: &BTreeMap<MetricName, MetricDecl>,
+        node: &NodeName,
+        rank: u32,
+        line: Line<'_>,
+        out: &mut Vec<Collected>,
+    ) {
+        // Most lines of most cases are of no interest, and this is the loop that a flood of output
+        // runs through: look at the bytes before making text of them.
+        if !has_mark(line.bytes) {
+            return;
+        }
+        let text = String::from_utf8_lossy(line.bytes);
+        if line.cut {
+            let warning = format!(
+                "a line of rank {rank} on {node} is longer than 1 MiB and was not read: `{}`",
+                shown(&text)
+            );
+            out.extend(self.say(warning).map(Collected::Warning));
+            return;
+        }
+        if let Some(record) = parse_record(&text) {
+            self.record(case, declared, node, rank, record, out);
+        } else {
+            self.classic(node, rank, last_overprint(&text), out);
+        }
+    }
+
+    fn record(
+        &mut self,
+        case: &CaseName,
+        declared: &BTreeMap<MetricName, MetricDecl>,
+        node: &NodeName,
+        rank: u32,
+        record: Result<CaseRecord, String>,
+        out: &mut Vec<Collected>,
+    ) {
+        match record {
+            Err(problem) => {
+                let text = format!("a record of rank {rank} on {node} cannot be read: {problem}");
+                out.extend(self.say(text).map(Collected::Warning));
+            }
+            Ok(CaseRecord::Measurement(_)) if self.measurements >= MOST_MEASUREMENTS => {
+                let text = format!(
+                    "`{case}` reported more than {MOST_MEASUREMENTS} measurements; later ones are not kept"
+                );
+                out.extend(self.say(text).map(Collected::Warning));
+            }
+            Ok(CaseRecord::Measurement(number)) => {
+                self.measurements += 1;
+                self.recorded.insert(number.metric.clone());
+                let warning = check_declared(case, declared, &number);
+                out.extend(
+                    warning
+                        .and_then(|text| self.say(text))
+                        .map(Collected::Warning),
+                );
+                out.push(Collected::Record(CaseRecord::Measurement(number)));
+            }
+            Ok(other) => out.push(Collected::Record(other)),
+        }
+    }
+
+    fn classic(&mut self, node: &NodeName, rank: u32, line: &str, out: &mut Vec<Collected>) {
+        let line = line.trim();
+        let Some((before, _)) = line.split_once(RESULT_PREFIX) else {
+            return;
+        };
+        if is_trace(before) {
+            return;
+        }
+        if line.len() > LONGEST_RESULT_LINE {
+            let text = format!(
+                "a result line of rank {rank} on {node} is longer than {LONGEST_RESULT_LINE} bytes and was not read"
+            );
+            out.extend(self.say(text).map(Collected::Warning));
+            return;
+        }
+        if self.lines.len() >= MOST_RESULT_LINES || self.bytes + line.len() > MOST_RESULT_BYTES {
+            self.dropped_lines += 1;
+            return;
+        }
+        self.bytes += line.len();
+        self.lines.push((node.clone(), rank, line.to_owned()));
+    }
+
+    /// The warning, unless it was given before or too many were.
+    fn say(&mut self, text: String) -> Option<String> {
+        if self.warned.contains(&text) {
+            return None;
+        }
+        if self.warned.len() >= MOST_WARNINGS {
+            self.unsaid += 1;
+            return None;
+        }
+        self.warned.insert(text.clone());
+        Some(text)
+    }
+}
+
+fn has_mark(bytes: &[u8]) -> bool {
+    let mark = MARK.as_bytes();
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == mark[0]) {
+        rest = &rest[at..];
+        if rest.starts_with(mark) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
+
+/// A classic result as a measurement, with what its declaration adds to it.
+fn measurement(
+    result: ClassicResult,
+    layout: RankLayout,
+    printed_by: u32,
+    declared: &BTreeMap<MetricName, MetricDecl>,
+) -> Result<Measurement, String> {
+    let metric = MetricName::new(result.metric).map_err(|error| error.to_string())?;
+    let Some(value) = result.value else {
+        return Err(format!("there is no number for `{metric}`"));
+    };
+    let decl = declared.get(&metric);
+    let unit = match decl {
+        Some(decl) if result.unit.is_empty() => decl.unit.clone(),
+        _ => Unit::new(result.unit),
+    };
+    // Where there are several processes on a node, whose number it is shows from whose output it
+    // stood in. Where there is one, the line alone says whether it is a rank's or the node's.
+    let printed_by = (layout != RankLayout::Node).then_some(printed_by);
+    Ok(Measurement {
+        value,
+        unit,
+        better: decl.map_or(Better::Neither, |decl| decl.better),
+        definition: decl.map_or_else(
+            || "as the case printed it; the case does not declare this metric".to_owned(),
+            |decl| decl.definition.clone(),
+        ),
+        rank: result.rank.or(printed_by),
+        device: result.subject,
+        spread: None,
+        repetitions: Vec::new(),
+        verification: Verification::Unchecked(
+            "read from a classic result line, which does not say".to_owned(),
+        ),
+        metric,
+    })
+}
+
+/// What is odd about a measurement, given what the case declares. A case that declares no metrics
+/// may report anything.
+fn check_declared(
+    case: &CaseName,
+    declared: &BTreeMap<MetricName, MetricDecl>,
+    number: &Measurement,
+) -> Option<String> {
+    let metric = &number.metric;
+    match declared.get(metric) {
+        None if declared.is_empty() => None,
+        None => Some(format!(
+            "`{case}` reported the metric `{metric}`, which it does not declare"
+        )),
+        Some(decl) if decl.unit != number.unit => Some(format!(
+            "`{case}` declares `{metric}` in `{}` but reported it in `{}`",
+            decl.unit, number.unit
+        )),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "collector_tests.rs"]
+mod tests;

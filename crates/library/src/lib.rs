@@ -1,0 +1,31 @@
+//! Case libraries: where cases come from, how a request becomes a plan, and how what a case
+//! prints becomes measurements.
+//!
+//! The only thing read is the directory of cases that a caller names; nothing is started, awaited
+//! or printed, and the environment is not looked at. How a plan is carried out is the engine's
+//! business.
+
+#![forbid(unsafe_code)]
+
+mod case_file;
+mod catalogue;
+mod classic;
+mod collector;
+mod layout;
+mod lines;
+mod nearest;
+mod param_decl;
+mod params;
+mod plan;
+mod process;
+mod select;
+mod size;
+mod toml_reader;
+
+pub use catalogue::{Library, LibraryError, LibraryErrors};
+pub use classic::{ClassicResult, parse_result_line};
+pub use collector::{Collected, Collector, Summary, parse_record};
+pub use params::{CaseParams, ParamError, ParamErrors, parse_params};
+pub use plan::{PlanError, PlanErrors, PlanRequest, plan};
+pub use select::{SelectError, SelectProblem};
+pub use size::{SizeError, format_size, parse_size};
