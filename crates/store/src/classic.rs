@@ -1,0 +1,288 @@
+//! FlagPerf's classic files: monitor logs, `detail_result.json`, and the statistics of the report
+//! at the end of the log. Their forms are those of the Python harness, so that tools which read
+//! them go on working; unlike there, the figures are of the measured window only.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use flagperf_model::{MachineFacts, NodeName, Scope, SeriesDecl, SeriesKind, Timestamp, Window};
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::disk::{Appender, Disk, Weight};
+use crate::samples::Reader;
+
+/// What the classic files say of one case on one node; values are of the measured window.
+#[derive(Debug, Default)]
+pub(crate) struct Classic {
+    /// Busy share of all processors, 0 to 1.
+    cpu: Vec<f64>,
+    /// Used share of the memory, 0 to 1.
+    mem: Vec<f64>,
+    /// Power of the machine in watts.
+    pwr: Vec<f64>,
+}
+
+/// Reads the samples of a task block by block and writes the monitor logs beside them. Without a
+/// window all samples count.
+pub(crate) fn monitor_logs(
+    disk: &mut Disk,
+    run: &Path,
+    directory: &str,
+    facts: Option<&MachineFacts>,
+    window: Option<Window>,
+    clock: &Clock,
+) -> io::Result<Classic> {
+    let mut reader = Reader::open(&run.join(directory).join(crate::task::SAMPLES))?;
+    let mut logs = [
+        Log::new("cpu_monitor.log", 4, cpu(&reader.series, facts)),
+        Log::new("mem_monitor.log", 6, memory(&reader.series, facts)),
+        Log::new("pwr_monitor.log", 1, power(&reader.series)),
+    ];
+    while let Some(block) = reader.next() {
+        for log in &mut logs {
+            log.text.clear();
+            for (tick, &at) in block.times.iter().enumerate() {
+                log.take(at, |column| block.columns[column][tick], window, clock);
+            }
+            if !log.text.is_empty() {
+                let file = log.file.get_or_insert_with(|| {
+                    Appender::open(disk, &format!("{directory}/{}", log.name), Weight::Bulk)
+                });
+                file.append(disk, log.text.as_bytes());
+            }
+        }
+    }
+    let [cpu, mem, pwr] = logs.map(|log| log.values);
+    Ok(Classic { cpu, mem, pwr })
+}
+
+/// One monitor log and where its figures come from.
+struct Log {
+    name: &'static str,
+    decimals: usize,
+    sources: Vec<Source>,
+    file: Option<Appender>,
+    text: String,
+    values: Vec<f64>,
+}
+
+/// A column, and the factor from its stored numbers to the log's unit.
+struct Source {
+    column: usize,
+    factor: f64,
+    kind: SeriesKind,
+    before: Option<(Timestamp, i64)>,
+}
+
+impl Log {
+    fn new(name: &'static str, decimals: usize, sources: Vec<Source>) -> Self {
+        Self {
+            name,
+            decimals,
+            sources,
+            file: None,
+            text: String::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds one moment: the sum over the sources, if all of them have a value.
+    fn take(
+        &mut self,
+        at: Timestamp,
+        value: impl Fn(usize) -> Option<i64>,
+        window: Option<Window>,
+        clock: &Clock,
+    ) {
+        let mut total = 0.0;
+        let mut since = at;
+        let mut whole = !self.sources.is_empty();
+        for source in &mut self.sources {
+            let now = value(source.column);
+            let before = source.before;
+            source.before = now.map(|now| (at, now)).or(before);
+            match (source.kind, now, before) {
+                (SeriesKind::Gauge, Some(now), _) => total += now as f64 * source.factor,
+                (SeriesKind::Counter, Some(now), Some((then, old))) if at > then => {
+                    since = since.min(then);
+                    total += now.wrapping_sub(old) as f64 * source.factor / at.seconds_since(then);
+                }
+                _ => whole = false,
+            }
+        }
+        if !whole {
+            return;
+        }
+        let text = format!("{total:.*}", self.decimals);
+        if window.is_none_or(|window| window.begin <= since && at <= window.end) {
+            // The figures of the result file are those of the log, as they always were.
+            self.values.extend(text.parse::<f64>());
+        }
+        self.text.push_str(&clock.monitor(at));
+        self.text.push('\t');
+        self.text.push_str(&text);
+        self.text.push('\n');
+    }
+}
+
+fn source(column: usize, decl: &SeriesDecl, factor: f64) -> Source {
+    Source {
+        column,
+        factor: factor * decl.resolution,
+        kind: decl.kind,
+        before: None,
+    }
+}
+
+/// A series of the whole machine by its name.
+fn machine<'a>(series: &'a [SeriesDecl], name: &str) -> Option<(usize, &'a SeriesDecl)> {
+    series.iter().enumerate().find(|(_, decl)| {
+        decl.name == name && decl.instance.is_none() && decl.scope == Scope::Machine
+    })
+}
+
+/// `cpu.busy`: a gauge in percent, or a counter of seconds summed over the logical processors.
+fn cpu(series: &[SeriesDecl], facts: Option<&MachineFacts>) -> Vec<Source> {
+    let Some((column, decl)) = machine(series, "cpu.busy") else {
+        return Vec::new();
+    };
+    let threads = facts.map(|facts| facts.cpu.threads).filter(|&n| n > 0);
+    match (decl.kind, threads) {
+        (SeriesKind::Gauge, _) => vec![source(column, decl, 0.01)],
+        (SeriesKind::Counter, Some(n)) => vec![source(column, decl, 1.0 / f64::from(n))],
+        (SeriesKind::Counter, None) => Vec::new(),
+    }
+}
+
+/// `memory.used` in bytes, as a share of the machine's memory.
+fn memory(series: &[SeriesDecl], facts: Option<&MachineFacts>) -> Vec<Source> {
+    let total = facts.map_or(0, |facts| facts.memory.total);
+    match machine(series, "memory.used") {
+        Some((column, decl)) if total > 0 => vec![source(column, decl, 1.0 / total as f64)],
+        _ => Vec::new(),
+    }
+}
+
+/// The machine's own power meter in watts; without one, the energy counters of its processor
+/// packages in joules, whose sum over time is the power of the packages.
+fn power(series: &[SeriesDecl]) -> Vec<Source> {
+    let of = |decl: &SeriesDecl, unit: &str, kind| {
+        decl.scope == Scope::Machine && decl.unit.as_str() == unit && decl.kind == kind
+    };
+    let whole = series.iter().enumerate().find(|(_, decl)| {
+        of(decl, "W", SeriesKind::Gauge)
+            && decl.name.starts_with("power.")
+            && decl.instance.is_none()
+    });
+    if let Some((column, decl)) = whole {
+        return vec![source(column, decl, 1.0)];
+    }
+    series
+        .iter()
+        .enumerate()
+        .filter(|(_, decl)| {
+            let instance = decl.instance.as_deref().unwrap_or_default();
+            of(decl, "J", SeriesKind::Counter) && instance.starts_with("package")
+        })
+        .map(|(column, decl)| source(column, decl, 1.0))
+        .collect()
+}
+
+impl Classic {
+    /// A host's object in `detail_result.json`.
+    pub(crate) fn detail(&self, result_lines: &[&str]) -> Value {
+        json!({
+            "vendor": {"temp": {}, "power": {}, "mem": {}, "max_mem": null},
+            "cpu": self.cpu,
+            "mem": self.mem,
+            "pwr": self.pwr,
+            "flagperf": result_lines,
+        })
+    }
+
+    /// The lines of the report at the end of the log, for one node.
+    pub(crate) fn report(&self, node: &NodeName, node_rank: u32, result_lines: &[&str]) -> String {
+        let mut text = format!(
+            "{}\nNoderank {node_rank} with IP {node}\n1) Performance:\n",
+            "*".repeat(50)
+        );
+        for line in result_lines {
+            // The classic harness shows what stands between the first and the second bracket.
+            if let Some(shown) = line.split(']').nth(1) {
+                text.push_str("  ");
+                text.push_str(shown);
+                text.push('\n');
+            }
+        }
+        let percent: Vec<f64> = self.cpu.iter().map(|share| share * 100.0).collect();
+        let memory: Vec<f64> = self.mem.iter().map(|share| share * 100.0).collect();
+        text.push_str("2) POWER:\n  2.1) SYSTEM POWER:\n");
+        statistics(&mut text, &self.pwr, "Watts", 100.0);
+        text.push_str("  2.2) AI-chip POWER:\n  2.3) AI-chip TEMPERATURE:\n");
+        text.push_str("3) Utilization:\n  3.1) SYSTEM CPU:\n");
+        statistics(&mut text, &percent, "%", 1000.0);
+        text.push_str("  3.2) SYSTEM MEMORY:\n");
+        statistics(&mut text, &memory, "%", 1000.0);
+        text.push_str("  3.3) AI-chip MEMORY:\n");
+        text
+    }
+}
+
+/// Mean, maximum and population standard deviation, rounded to 1/`scale`. Nothing without values:
+/// absent is not zero.
+fn statistics(text: &mut String, values: &[f64], unit: &str, scale: f64) {
+    if values.is_empty() {
+        return;
+    }
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let max = values.iter().copied().fold(f64::MIN, f64::max);
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let round = |value: f64| (value * scale).round() / scale;
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "    AVERAGE: {:?} {unit}, MAX: {:?} {unit}, STD DEVIATION: {:?} {unit}",
+        round(mean),
+        round(max),
+        round(deviation)
+    );
+}
+
+/// Adds a member to the text of a JSON object; a text that is not one is begun anew.
+pub(crate) fn add_member(object: &str, key: &str, value: &Value) -> String {
+    let body = object
+        .trim()
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or_default();
+    let comma = if body.is_empty() { "" } else { ", " };
+    format!("{{{body}{comma}{}: {value}}}", Value::from(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_printed_like_numpy_does() {
+        let mut text = String::new();
+        statistics(&mut text, &[100.0, 75.5, 88.2], "%", 1000.0);
+        assert_eq!(
+            text,
+            "    AVERAGE: 87.9 %, MAX: 100.0 %, STD DEVIATION: 10.004 %\n"
+        );
+        statistics(&mut text, &[], "Watts", 100.0);
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn members_are_added_to_an_object() {
+        let one = add_member("", "a:b", &json!({"x": [1.5]}));
+        let two = add_member(&one, "c\"d", &json!(null));
+        let read: Value = serde_json::from_str(&two).unwrap();
+        assert_eq!(read, json!({"a:b": {"x": [1.5]}, "c\"d": null}));
+    }
+}

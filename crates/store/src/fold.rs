@@ -1,0 +1,236 @@
+//! From events to the record of a run. The recorder folds events as they happen, the reader folds
+//! them again when `run.json` is damaged: both come to the same record.
+
+use flagperf_model::{
+    CaseName, CaseResult, Event, EventKind, NodeName, NodeRecord, Outcome, Phase, RunRecord,
+    RunState, Timestamp, Window,
+};
+
+/// What events say that has not reached the record yet: the round of a case that is running.
+#[derive(Debug, Default)]
+pub(crate) struct Fold {
+    open: Option<Open>,
+}
+
+/// A round of a case between its start and its end.
+#[derive(Debug)]
+struct Open {
+    result: CaseResult,
+    /// Ranks that are measuring.
+    measuring: Vec<(NodeName, u32)>,
+    begin: Option<Timestamp>,
+    end: Option<Timestamp>,
+}
+
+impl Fold {
+    /// Brings a record up to date. Returns the place of the result of a case that ended.
+    pub(crate) fn apply(&mut self, record: &mut RunRecord, event: &Event) -> Option<usize> {
+        match &event.what {
+            EventKind::NodeReady { node, facts } => {
+                node_of(record, node).facts = Some((**facts).clone());
+            }
+            EventKind::NodeLost { node, reason } => {
+                warn(record, format!("node {node} was lost: {reason}"));
+            }
+            EventKind::CaseStarted { case, round, .. } => {
+                self.open = Some(Open::new(case, *round, event.at));
+            }
+            EventKind::Phase {
+                case,
+                node,
+                rank,
+                phase,
+            } => {
+                if let Some(open) = self.open_case(case) {
+                    open.phase(node, *rank, *phase, event.at);
+                }
+            }
+            EventKind::Note {
+                case,
+                node,
+                key,
+                value,
+                ..
+            } => {
+                if let Some(result) = self.result(record, case, None) {
+                    let note = (node.clone(), key.clone(), value.clone());
+                    // Every rank notes the same things; a table wants them once.
+                    if !result.notes.contains(&note) {
+                        result.notes.push(note);
+                    }
+                }
+            }
+            EventKind::Measured {
+                case,
+                round,
+                node,
+                measurement,
+            } => {
+                if let Some(result) = self.result(record, case, Some(*round)) {
+                    result
+                        .measurements
+                        .push((node.clone(), (**measurement).clone()));
+                }
+            }
+            EventKind::MonitorStopped { case, node, cost } => {
+                if let Some(result) = self.result(record, case, None) {
+                    result.monitor_cost.push((node.clone(), *cost));
+                }
+            }
+            EventKind::CaseEnded {
+                case,
+                round,
+                outcome,
+                seconds,
+                tail,
+            } => {
+                let open = self
+                    .open
+                    .take_if(|open| open.result.case == *case && open.result.round == *round)
+                    .unwrap_or_else(|| {
+                        Open::new(case, *round, event.at.plus_nanos((-seconds * 1e9) as i64))
+                    });
+                let mut result = open.close(event.at);
+                result.outcome = outcome.clone();
+                result.tail.clone_from(tail);
+                record.results.push(result);
+                return Some(record.results.len() - 1);
+            }
+            EventKind::StrayProcesses {
+                case,
+                node,
+                commands,
+            } => warn(
+                record,
+                format!(
+                    "{case} left processes behind on {node}, which were ended: {}",
+                    commands.join(", ")
+                ),
+            ),
+            EventKind::Warning { message } => warn(record, message.clone()),
+            EventKind::Interrupted { .. } => record.state = RunState::Interrupted,
+            EventKind::RunEnded { .. } => {
+                record.ended = Some(event.at);
+                if record.state == RunState::Running {
+                    record.state = RunState::Finished;
+                }
+            }
+            EventKind::RunStarted { .. }
+            | EventKind::NodeSilent { .. }
+            | EventKind::NodeBack { .. }
+            | EventKind::Live { .. } => {}
+        }
+        None
+    }
+
+    /// The round of a case that had begun and not ended when events stopped at `at`, as far as it
+    /// is known. Its outcome is [`Outcome::NotRun`] until somebody sets it.
+    pub(crate) fn unfinished(&mut self, at: Timestamp) -> Option<CaseResult> {
+        self.open.take().map(|open| open.close(at))
+    }
+
+    fn open_case(&mut self, case: &CaseName) -> Option<&mut Open> {
+        self.open.as_mut().filter(|open| open.result.case == *case)
+    }
+
+    /// The running round of a case, or the last one that ended: monitors may stop after the case.
+    fn result<'a>(
+        &'a mut self,
+        record: &'a mut RunRecord,
+        case: &CaseName,
+        round: Option<u32>,
+    ) -> Option<&'a mut CaseResult> {
+        let fits = |result: &CaseResult| {
+            result.case == *case && round.is_none_or(|round| round == result.round)
+        };
+        match &mut self.open {
+            Some(open) if fits(&open.result) => Some(&mut open.result),
+            _ => record.results.iter_mut().rev().find(|result| fits(result)),
+        }
+    }
+}
+
+impl Open {
+    fn new(case: &CaseName, round: u32, started: Timestamp) -> Self {
+        Self {
+            result: CaseResult {
+                case: case.clone(),
+                round,
+                outcome: Outcome::NotRun,
+                started,
+                ended: started,
+                window: None,
+                directories: Vec::new(),
+                measurements: Vec::new(),
+                result_lines: Vec::new(),
+                notes: Vec::new(),
+                monitor_cost: Vec::new(),
+                tail: Vec::new(),
+            },
+            measuring: Vec::new(),
+            begin: None,
+            end: None,
+        }
+    }
+
+    /// The measured window opens when the first rank begins to measure and closes when the last
+    /// one enters the phase after it.
+    fn phase(&mut self, node: &NodeName, rank: u32, phase: Phase, at: Timestamp) {
+        let known = self
+            .measuring
+            .iter()
+            .position(|(n, r)| n == node && *r == rank);
+        match (phase, known) {
+            (Phase::Measure, None) => {
+                self.measuring.push((node.clone(), rank));
+                self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
+            }
+            (Phase::Measure, Some(_)) | (_, None) => {}
+            (_, Some(index)) => {
+                self.measuring.swap_remove(index);
+                self.end = Some(self.end.map_or(at, |end| end.max(at)));
+            }
+        }
+    }
+
+    fn close(mut self, at: Timestamp) -> CaseResult {
+        // A rank that was ended while it measured did measure until then.
+        let end = if self.measuring.is_empty() {
+            self.end
+        } else {
+            Some(at)
+        };
+        self.result.ended = at;
+        self.result.window = self
+            .begin
+            .zip(end)
+            .map(|(begin, end)| Window { begin, end });
+        self.result
+    }
+}
+
+/// The record of a node; one that the plan did not name is added.
+pub(crate) fn node_of<'a>(record: &'a mut RunRecord, name: &NodeName) -> &'a mut NodeRecord {
+    let place = record
+        .nodes
+        .iter()
+        .position(|node| node.name == *name)
+        .unwrap_or_else(|| {
+            record.nodes.push(NodeRecord {
+                name: name.clone(),
+                rank: record.nodes.len() as u32,
+                facts: None,
+                series: Vec::new(),
+                absent: Vec::new(),
+            });
+            record.nodes.len() - 1
+        });
+    &mut record.nodes[place]
+}
+
+/// Adds a warning once.
+pub(crate) fn warn(record: &mut RunRecord, text: String) {
+    if !record.warnings.contains(&text) {
+        record.warnings.push(text);
+    }
+}

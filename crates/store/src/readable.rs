@@ -1,0 +1,128 @@
+//! The readable log, in the wording that tools made for the Python harness look for.
+
+use flagperf_model::{Event, EventKind, Outcome};
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// The lines that an event is worth. `first` is true for the first case of a run.
+pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
+    let info = |text: String| vec![(Level::Info, text)];
+    match &event.what {
+        EventKind::RunStarted {
+            version,
+            directory,
+            cases,
+            ..
+        } => vec![
+            (
+                Level::Info,
+                "======== Step 1: Check environment and configs. ========".into(),
+            ),
+            (
+                Level::Info,
+                format!("flagperf {version}, {cases} rounds of cases, record in {directory}"),
+            ),
+        ],
+        EventKind::NodeReady { node, facts } => info(format!(
+            "node {node} is ready: {}, {} cores, {:.1} GiB of memory",
+            facts.cpu.model.as_deref().unwrap_or("unknown processor"),
+            facts.cpu.cores,
+            facts.memory.total as f64 / f64::from(1 << 30)
+        )),
+        EventKind::NodeSilent { node, seconds } => {
+            vec![(
+                Level::Warning,
+                format!("node {node} has been silent for {seconds:.0} s"),
+            )]
+        }
+        EventKind::NodeBack { node } => info(format!("node {node} answers again")),
+        EventKind::NodeLost { node, reason } => {
+            vec![(Level::Error, format!("node {node} is lost: {reason}"))]
+        }
+        EventKind::CaseStarted { case, .. } => {
+            let mut lines = Vec::new();
+            if first {
+                lines.push("========= Step 2: Prepare and Run test cases. =========".into());
+            }
+            lines.push(format!("======= Testcase: {case} ======="));
+            lines.push(format!("-== Testcase {case} starts ==-"));
+            lines.push("2) Start tasks in the cluster...".into());
+            lines.push("3) Waiting for tasks end in the cluster...".into());
+            lines.into_iter().map(|line| (Level::Info, line)).collect()
+        }
+        EventKind::Note {
+            node,
+            rank,
+            key,
+            value,
+            ..
+        } => info(format!("{node}, rank {rank}: {key}: {value}")),
+        EventKind::CaseEnded {
+            case,
+            round,
+            outcome,
+            seconds,
+            tail,
+        } => {
+            let level = if outcome.is_failure() {
+                Level::Error
+            } else {
+                Level::Info
+            };
+            let mut lines: Vec<_> = match outcome {
+                Outcome::Passed => Vec::new(),
+                _ => tail
+                    .iter()
+                    .map(|line| (level, format!("  {line}")))
+                    .collect(),
+            };
+            lines.push((
+                level,
+                format!("{case} round {round} {outcome} ({seconds:.1} s)"),
+            ));
+            lines.push((Level::Info, format!("-== Testcase {case} finished ==-")));
+            lines
+        }
+        EventKind::StrayProcesses {
+            case,
+            node,
+            commands,
+        } => vec![(
+            Level::Warning,
+            format!(
+                "{case} left processes behind on {node}: {}",
+                commands.join(", ")
+            ),
+        )],
+        EventKind::Warning { message } => vec![(Level::Warning, message.clone())],
+        EventKind::Interrupted { .. } => vec![(Level::Warning, "interrupted by the user".into())],
+        EventKind::RunEnded {
+            passed,
+            failed,
+            unsupported,
+            seconds,
+        } => info(format!(
+            "{passed} passed, {failed} failed, {unsupported} not supported, in {seconds:.1} s"
+        )),
+        EventKind::Phase { .. }
+        | EventKind::Live { .. }
+        | EventKind::Measured { .. }
+        | EventKind::MonitorStopped { .. } => Vec::new(),
+    }
+}
