@@ -31,6 +31,8 @@ die() {
 # has_tool NAME [VERSION]: is cargo-NAME there, in that version if one is named?
 has_tool() {
     local found
-    found="$("cargo-$1" "$1" --version 2>/dev/null | head -n 1)" || return 1
-    [[ -z "${2:-}" || "$found" == *" $2"* || "$found" == "$2"* ]]
+    command -v "cargo-$1" >/dev/null || return 1
+    found="$("cargo-$1" --version 2>/dev/null)" || return 1
+    # Some print "cargo-deny 0.20.2", some print the number alone.
+    [[ -z "${2:-}" || " ${found%%$'\n'*} " == *" $2 "* ]]
 }
