@@ -1,0 +1,121 @@
+"""The measuring part of scripts/bench, which see. Needs Python 3.11 and nothing beside it."""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+import gemm
+import harness
+import memory
+import ours
+import table
+
+STEPS = {
+    "help": harness.help_text,
+    "overhead": harness.overhead,
+    "gemm": gemm.run,
+    "memory": memory.run,
+    "monitor": harness.monitor,
+}
+
+
+@dataclasses.dataclass
+class Machine:
+    model: str
+    kernel: str
+    cpus: list  # those of one NUMA node that this process may use
+    last_level_cache: int  # bytes
+    load: float  # in the last minute, before anything was started
+
+
+def machine():
+    model = platform.machine()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    allowed = os.sched_getaffinity(0)
+    cpus = sorted(allowed)
+    # Our cases run one rank a NUMA node and the rivals know no nodes, so one node is compared.
+    for node in sorted(pathlib.Path("/sys/devices/system/node").glob("node[0-9]*/cpulist")):
+        local = sorted(allowed & set(numbers(node.read_text())))
+        if local:
+            cpus = local
+            break
+    caches = [0]
+    for size in pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        caches.append(int(size.read_text().strip().removesuffix("K")) << 10)
+    return Machine(model, platform.release(), cpus, max(caches), os.getloadavg()[0])
+
+
+def numbers(text):
+    """The numbers of a list such as `0-3,8`."""
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Shows speed as ratios.")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"all, {', '.join(STEPS)}")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each in a comparison")
+    parser.add_argument("--seconds", type=float, default=2.0, help="measurement in each turn")
+    parser.add_argument("--size", type=int, default=3072, help="m, n and k of the products")
+    parser.add_argument(
+        "--formats", type=lambda text: text.split(","), default=list(gemm.FORMATS),
+        help="formats of the products, separated by commas",
+    )
+    options = parser.parse_args()
+    for step in options.steps:
+        if step not in (*STEPS, "all"):
+            parser.error(f"no step `{step}`; there are: all, {', '.join(STEPS)}")
+    for form in options.formats:
+        if form not in gemm.FORMATS:
+            parser.error(f"no format `{form}`; there are: {', '.join(gemm.FORMATS)}")
+    if not options.steps or "all" in options.steps:
+        options.steps = list(STEPS)
+    return options
+
+
+def main():
+    options = arguments()
+    here = machine()
+    print(f"{here.model}, {len(here.cpus)} cores in use, Linux {here.kernel}, load {here.load:.2f}")
+    if here.load > 0.5 * len(os.sched_getaffinity(0)):
+        print("warning: this machine is busy; the figures below are not to be trusted")
+    if os.geteuid() == 0:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -20)  # also for everything started from here
+        except PermissionError:
+            print("warning: no right to raise the priority; other work may disturb the figures")
+    rows = []
+    for step in options.steps:
+        print(f"measuring: {step}", flush=True)
+        try:
+            rows.extend(STEPS[step](here, options))
+        except (ours.Failed, ours.Unsupported, OSError, subprocess.CalledProcessError) as failure:
+            print(f"  {step}: {failure}", file=sys.stderr)
+            rows.append(table.Row(step, "failed", failed=True))
+    print()
+    table.show(rows)
+    record = {
+        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": dataclasses.asdict(here),
+        "load_at_end": os.getloadavg()[0],
+        "options": vars(options),
+        "figures": [{**dataclasses.asdict(row), "ok": row.ok} for row in rows],
+    }
+    path = ours.FOLDER / "results.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"\n{path}")
+    return 1 if any(row.ok is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
