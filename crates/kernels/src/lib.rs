@@ -1,5 +1,24 @@
-//! Built-in measurements on processors.
+//! Built-in measurements on processors: matrix products, memory bandwidth and capacity, and the
+//! traffic between processes of one machine.
+//!
+//! A kernel runs in a process of its own, one for each measured rank, pinned to the processors of
+//! that process's affinity mask, and prints what it finds as records of the model. What each one
+//! counts, how it warms up and repeats, and which biases remain stands at the top of its module.
+//! Nothing here starts processes, and there is no accelerator in this crate.
 
-mod features;
+mod clock;
+mod cpus;
+mod driver;
+pub mod features;
 mod gemm;
+mod kernels;
+mod params;
 mod peak;
+mod region;
+mod reporter;
+mod room;
+mod shared;
+mod stream;
+mod team;
+
+pub use driver::{CaseArgs, CaseEnd, kernel_names, run_case};
