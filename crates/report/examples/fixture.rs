@@ -1,0 +1,48 @@
+//! Writes every report of a made-up run to a directory, to be looked at:
+//! `cargo run -p flagperf-report --example fixture -- DIRECTORY [THREADS [SAMPLES-A-SECOND]]`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a tool for looking at reports, not part of the program"
+)]
+
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
+
+use std::path::PathBuf;
+
+use flagperf_report::{TerminalOptions, csv, html, json, markdown, terminal};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let directory = PathBuf::from(arguments.next().expect("a directory is needed"));
+    let mut size = fixture::Size::SMALL;
+    if let Some(threads) = arguments.next() {
+        size.threads = threads.parse().unwrap();
+    }
+    if let Some(rate) = arguments.next() {
+        size.samples_a_second = rate.parse().unwrap();
+    }
+    let run = fixture::run(size);
+    let options = |width, colour| TerminalOptions {
+        width,
+        colour,
+        location: Some(format!("results/{}", run.record.run)),
+        ..TerminalOptions::default()
+    };
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, text) in [
+        ("report.html", html(&run)),
+        ("report.md", markdown(&run)),
+        ("report.json", json(&run)),
+        ("report.csv", csv(&run)),
+        ("terminal.txt", terminal(&run, &options(80, false))),
+        ("terminal-40.txt", terminal(&run, &options(40, false))),
+        ("terminal-120.txt", terminal(&run, &options(120, true))),
+    ] {
+        println!("{:>8} {name}", text.len());
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+}

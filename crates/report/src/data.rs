@@ -1,0 +1,64 @@
+//! The input of every report: a run's record and its samples.
+
+use flagperf_model::{RunRecord, SampleBlock, SeriesDecl};
+
+use crate::Series;
+
+/// A run as reports need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunData {
+    /// The record.
+    pub record: RunRecord,
+    /// What a damaged run directory no longer holds, in words, one item a finding.
+    pub missing: Vec<String>,
+    /// The samples, for the results that have any.
+    pub samples: Vec<CaseSamples>,
+}
+
+/// What the monitors of one node recorded while one round of a case ran.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseSamples {
+    /// Which of `record.results` they belong to.
+    pub result_index: usize,
+    /// The node's name.
+    pub node: String,
+    /// What each column of `block` is.
+    pub decls: Vec<SeriesDecl>,
+    /// The samples.
+    pub block: SampleBlock,
+}
+
+impl RunData {
+    /// The samples of one result, one item a node.
+    pub fn samples_of(&self, result_index: usize) -> impl Iterator<Item = &CaseSamples> {
+        self.samples
+            .iter()
+            .filter(move |samples| samples.result_index == result_index)
+    }
+
+    /// Logical processors of a node, where its facts are known.
+    pub(crate) fn threads_of(&self, node: &str) -> Option<u32> {
+        self.record
+            .nodes
+            .iter()
+            .find(|record| record.name.as_str() == node)
+            .and_then(|record| record.facts.as_ref())
+            .map(|facts| facts.cpu.threads)
+            .filter(|threads| *threads > 0)
+    }
+}
+
+impl CaseSamples {
+    /// Each series with its column. A declaration without a column, or a column without a
+    /// declaration, is left out: nothing can be said about it.
+    pub fn series(&self) -> impl Iterator<Item = Series<'_>> {
+        self.decls
+            .iter()
+            .zip(&self.block.columns)
+            .map(|(decl, column)| Series {
+                decl,
+                times: &self.block.times,
+                column,
+            })
+    }
+}

@@ -1,0 +1,148 @@
+//! The report as one HTML file that needs nothing else: style, pictures and script are inside, and
+//! its content security policy forbids every request. Without script all but the read-out under
+//! the pointer works.
+
+mod case;
+mod chart;
+mod heat;
+mod results;
+mod setting;
+mod strip;
+
+use flagperf_model::Outcome;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::RunData;
+use crate::number::{duration, moment};
+use crate::view::{CaseView, Cost, Tally, cases, printable};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// No source is allowed but what the file itself holds.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                      img-src data:; base-uri 'none'; form-action 'none'";
+
+/// Writes the page.
+pub fn html(run: &RunData) -> String {
+    let record = &run.record;
+    let cases = cases(run);
+    let points = chart::points_each(run);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Without this a browser asks the server that shows the file for an icon.
+                link rel="icon" href="data:,";
+                title { (record.run) ": FlagPerf report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#results" { "Skip to results" }
+                (header(run))
+                div.page {
+                    (contents(&cases))
+                    main {
+                        (damage(run))
+                        (results::section(&cases))
+                        @for (place, case) in cases.iter().enumerate() {
+                            (case::section(run, case, place, points))
+                        }
+                        (setting::sections(run, &cases))
+                    }
+                }
+                (footer(run))
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn header(run: &RunData) -> Markup {
+    let record = &run.record;
+    let tally = Tally::of(run);
+    html! {
+        header {
+            p.brand { "FlagPerf" }
+            h1 { (record.run) }
+            p.facts {
+                span { time datetime=(crate::number::rfc3339(record.started)) { (moment(record.started)) } }
+                @if let Some(ended) = record.ended {
+                    span { "took " (duration(ended.seconds_since(record.started))) }
+                }
+                span { (record.nodes.len()) @if record.nodes.len() == 1 { " node" } @else { " nodes" } }
+                @if record.state != flagperf_model::RunState::Finished {
+                    span { strong {
+                        @if record.state == flagperf_model::RunState::Interrupted { "stopped by the user" }
+                        @else { "cut off: the record has no end" }
+                    } }
+                }
+                @for (word, count) in &tally.counts {
+                    span { (count) " " (word) }
+                }
+            }
+        }
+    }
+}
+
+fn contents(cases: &[CaseView<'_>]) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            ul {
+                li { a href="#results" { "Results" } }
+                @for (place, case) in cases.iter().enumerate() {
+                    li.case { a href={ "#case-" (place) } {
+                        (mark(case.outcome())) " " (case.name)
+                    } }
+                }
+                li { a href="#setting" { "How it was run" } }
+                li { a href="#machine" { "Machine" } }
+            }
+        }
+    }
+}
+
+fn damage(run: &RunData) -> Markup {
+    let lists = [
+        ("Missing from this record", &run.missing),
+        ("Warnings", &run.record.warnings),
+    ];
+    html! {
+        @for (title, items) in lists {
+            @if !items.is_empty() {
+                section.callout aria-label=(title) {
+                    h2 { (title) }
+                    ul { @for item in items { li { (printable(item)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn footer(run: &RunData) -> Markup {
+    html! {
+        footer {
+            @if let Some(cost) = Cost::of(&run.record.results) {
+                p { "The " (cost.words()) "." }
+            }
+            p { "Written by FlagPerf " (run.record.version) "." }
+        }
+    }
+}
+
+/// A sign for an outcome. A word always stands beside it or in its label, never the colour alone.
+fn mark(outcome: Option<&Outcome>) -> Markup {
+    let (class, sign) = match outcome {
+        Some(Outcome::Passed) => ("ok", "✓"),
+        Some(Outcome::Unsupported { .. }) => ("na", "–"),
+        Some(outcome) if outcome.is_failure() => ("bad", "✕"),
+        _ => ("odd", "?"),
+    };
+    let word = outcome.map_or("no result", Outcome::word);
+    html! { span.mark.(class) role="img" aria-label=(word) title=(word) { (sign) } }
+}

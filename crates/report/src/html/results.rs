@@ -1,0 +1,81 @@
+//! The table of results.
+
+use maud::{Markup, html};
+
+use super::{mark, strip};
+use crate::number::{align, percent, significant};
+use crate::view::{CaseView, Row, printable};
+
+/// The section with one table over all cases.
+pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
+    let rows: Vec<(usize, &CaseView<'_>, Row<'_>)> = cases
+        .iter()
+        .enumerate()
+        .flat_map(|(place, case)| case.rows().into_iter().map(move |row| (place, case, row)))
+        .collect();
+    let numbers: Vec<_> = rows
+        .iter()
+        .map(|(_, _, row)| row.value.as_ref().map(|v| significant(v.value)))
+        .collect();
+    let numbers = align(&numbers);
+    html! {
+        section #results {
+            h2 { "Results" }
+            table.results {
+                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median." }
+                thead { tr {
+                    th scope="col" { "Case" }
+                    th.n scope="col" { "Value" }
+                    th scope="col" { "Unit" }
+                    th.n.mid scope="col" { "Spread" }
+                    th.n.wide scope="col" { "95 % interval" }
+                    th.wide scope="col" { "Repetitions" }
+                    th scope="col" { "State" }
+                } }
+                tbody {
+                    @for ((place, case, row), number) in rows.iter().zip(&numbers) {
+                        (line(*place, case, row, number.as_deref()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) -> Markup {
+    let spread = row
+        .value
+        .as_ref()
+        .and_then(|v| v.spread)
+        .filter(|s| s.n > 1);
+    html! {
+        tr.(format_args!("d{}", row.depth)) {
+            th scope="row" {
+                @if row.depth == 0 { a href={ "#case-" (place) } { (row.label) } }
+                @else { (printable(&row.label)) }
+            }
+            @if let (Some(value), Some(number)) = (&row.value, number) {
+                td.n { (number) }
+                td { (printable(&value.unit)) }
+                td.n.mid { @if let Some(s) = spread { (percent(s.cv)) " %" } }
+                td.n.wide { @if let Some(s) = spread {
+                    (significant(s.ci95[0])) " – " (significant(s.ci95[1]))
+                } }
+                td.wide { @if let Some(m) = row.measurement { (strip::small(m)) } }
+                td.state {
+                    @if row.depth == 0 {
+                        (mark(row.outcome)) span.word { " " (case.state()) }
+                        @if let Some(text) = &row.text { span.note { (text) } }
+                    } @else if let Some(outcome) = row.outcome {
+                        (mark(Some(outcome))) span.word { " " (outcome.word()) }
+                    }
+                }
+            } @else {
+                td.why colspan="6" {
+                    @if row.outcome.is_some() || row.depth == 0 { (mark(row.outcome)) " " }
+                    @if let Some(text) = &row.text { (printable(text)) }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! How the run was made, and on what.
+
+use flagperf_model::{MachineFacts, NodeRecord};
+use maud::{Markup, html};
+
+use crate::RunData;
+use crate::number::{bytes, duration, shell, short};
+use crate::view::{CaseView, printable};
+
+/// The sections "How it was run" and "Machine".
+pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
+    let record = &run.record;
+    html! {
+        section #setting {
+            h2 { "How it was run" }
+            dl.pairs {
+                dt { "Command" } dd { code { (shell(&record.command)) } }
+                dt { "FlagPerf" } dd { (record.version) }
+                dt { "Monitors" } dd { "every " (duration(record.plan.monitor.interval_ns as f64 / 1e9)) }
+            }
+            @if cases.iter().any(|case| case.planned.is_some()) {
+                div.scroll tabindex="0" role="region" aria-label="Parameters and limits" {
+                    table {
+                        caption { "Parameters and limits. A case that runs longer than its time-out, or is silent and idle for its stall limit, is ended." }
+                        thead { tr {
+                            th scope="col" { "Case" }
+                            th.n scope="col" { "Rounds" }
+                            th.n scope="col" { "Time-out" }
+                            th.n scope="col" { "Stall" }
+                            th.n scope="col" { "Processes" }
+                            th scope="col" { "Parameters" }
+                        } }
+                        tbody { @for case in cases { @if let Some(planned) = case.planned { tr {
+                            th scope="row" { (case.name) }
+                            td.n { (planned.rounds) }
+                            td.n { (duration(planned.limits.timeout_s)) }
+                            td.n { (duration(planned.limits.stall_s)) }
+                            td.n { (planned.tasks.iter().map(|task| task.processes.len()).sum::<usize>()) }
+                            td { @for (name, value) in &planned.params {
+                                span.param { (name) "=" (printable(&value.to_string())) } " "
+                            } }
+                        } } } }
+                    }
+                }
+            }
+        }
+        section #machine {
+            h2 { @if record.nodes.len() == 1 { "Machine" } @else { "Machines" } }
+            @if record.nodes.is_empty() { p { "The record names no node." } }
+            @for node in &record.nodes { (machine(node)) }
+        }
+    }
+}
+
+fn machine(node: &NodeRecord) -> Markup {
+    html! {
+        h3 { (node.name) }
+        @match &node.facts {
+            None => p { "It did not answer; nothing is known of it." },
+            Some(facts) => {
+                dl.pairs { @for (name, value) in pairs(facts) {
+                    dt { (name) } dd { (printable(&value)) }
+                } }
+                @if !facts.cpu.features.is_empty() {
+                    details { summary { "Instruction set features (" (facts.cpu.features.len()) ")" }
+                        p.features { (printable(&facts.cpu.features.join(" "))) }
+                    }
+                }
+            }
+        }
+        @if !node.absent.is_empty() {
+            table.absent {
+                caption { "Not recorded on this node, and why" }
+                thead { tr { th scope="col" { "Series" } th scope="col" { "Reason" } } }
+                tbody { @for absent in &node.absent { tr {
+                    th scope="row" { (printable(&absent.name)) }
+                    td { (printable(&absent.reason)) }
+                } } }
+            }
+        }
+    }
+}
+
+/// What is known of a machine, as names and values. What it does not say is left out.
+fn pairs(facts: &MachineFacts) -> Vec<(&'static str, String)> {
+    let cpu = &facts.cpu;
+    let mut pairs = vec![("Host name", facts.hostname.clone())];
+    let mut add = |name, value: Option<String>| {
+        pairs.extend(value.filter(|v| !v.is_empty()).map(|value| (name, value)));
+    };
+    add("Machine", facts.product.clone());
+    add("Virtualisation", facts.virtualization.clone());
+    add("System", facts.os.clone());
+    let kernel = [facts.kernel.as_str(), facts.arch.as_str()].join(" ");
+    add("Kernel", Some(kernel.trim().to_owned()));
+    add("Processor", cpu.model.clone());
+    add(
+        "Cores",
+        (cpu.threads > 0).then(|| {
+            format!(
+                "{} sockets, {} cores, {} threads, {} usable",
+                cpu.sockets,
+                cpu.cores,
+                cpu.threads,
+                cpu.allowed.len()
+            )
+        }),
+    );
+    add("NUMA nodes", numa(facts));
+    let caches: Vec<String> = cpu
+        .caches
+        .iter()
+        .map(|cache| {
+            let kind = match cache.kind.as_str() {
+                "Data" => "d",
+                "Instruction" => "i",
+                _ => "",
+            };
+            format!(
+                "L{}{kind} {} × {}",
+                cache.level,
+                cache.instances,
+                bytes(cache.bytes)
+            )
+        })
+        .collect();
+    add("Caches", Some(caches.join(", ")));
+    add("Governor", cpu.governor.clone());
+    add(
+        "Highest clock",
+        cpu.max_mhz.map(|mhz| format!("{} MHz", short(mhz))),
+    );
+    let memory = &facts.memory;
+    add(
+        "Memory",
+        (memory.total > 0).then(|| {
+            format!(
+                "{}, {} available at the start",
+                bytes(memory.total),
+                bytes(memory.available)
+            )
+        }),
+    );
+    add(
+        "Swap",
+        Some(if memory.swap == 0 {
+            "none".to_owned()
+        } else {
+            bytes(memory.swap)
+        }),
+    );
+    add(
+        "Transparent huge pages",
+        memory.transparent_hugepages.clone(),
+    );
+    let group = &facts.cgroup;
+    let cpu_limit = group.cpu_limit.map_or_else(
+        || "no processor limit".to_owned(),
+        |l| format!("{} cores", short(l)),
+    );
+    let memory_limit = group
+        .memory_limit
+        .map_or_else(|| "no memory limit".to_owned(), bytes);
+    if !group.version.is_empty() {
+        add(
+            "Control group",
+            Some(format!("{}, {cpu_limit}, {memory_limit}", group.version)),
+        );
+    }
+    pairs
+}
+
+fn numa(facts: &MachineFacts) -> Option<String> {
+    let nodes = &facts.cpu.numa;
+    let described = nodes.iter().take(16).map(|node| {
+        let memory = node
+            .memory_bytes
+            .map_or(String::new(), |b| format!(" with {}", bytes(b)));
+        format!("{}: {} threads{memory}", node.id, node.cpus.len())
+    });
+    let text = described.collect::<Vec<_>>().join("; ");
+    (!nodes.is_empty()).then(|| match nodes.len() {
+        n if n > 16 => format!("{n} ({text}; …)"),
+        n => format!("{n} ({text})"),
+    })
+}

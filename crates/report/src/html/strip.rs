@@ -1,0 +1,77 @@
+//! Repetitions of a measurement as a strip of dots with their median and its interval.
+
+use std::fmt::Write as _;
+
+use flagperf_model::Measurement;
+use maud::{Markup, html};
+
+use crate::number::significant;
+
+/// More dots than this are thinned evenly: they would lie on each other.
+const DOTS: usize = 300;
+/// The picture's own coordinates; it is stretched to the width of its place.
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 40.0;
+
+/// The strip alone, for a row of a table.
+pub(super) fn small(m: &Measurement) -> Markup {
+    draw(m, "strip small")
+}
+
+/// The strip with its ends named.
+pub(super) fn large(m: &Measurement) -> Markup {
+    let Some(spread) = m.spread.filter(|s| s.n > 1 && s.max > s.min) else {
+        return html! {};
+    };
+    html! {
+        div.strips {
+            (draw(m, "strip"))
+            div.ends aria-hidden="true" {
+                span { (significant(spread.min)) }
+                span { "min – max of " (spread.n) " repetitions, first at the top" }
+                span { (significant(spread.max)) }
+            }
+        }
+    }
+}
+
+fn draw(m: &Measurement, class: &str) -> Markup {
+    let Some(spread) = m.spread.filter(|s| s.n > 1 && s.max > s.min) else {
+        return html! {};
+    };
+    let range = spread.max - spread.min;
+    let x = |value: f64| 15.0 + (WIDTH - 30.0) * ((value - spread.min) / range).clamp(0.0, 1.0);
+    let step = m.repetitions.len().div_ceil(DOTS).max(1);
+    let shown: Vec<f64> = m
+        .repetitions
+        .iter()
+        .step_by(step)
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
+    let mut dots = String::new();
+    for (i, value) in shown.iter().enumerate() {
+        let y = 4.0 + (HEIGHT - 8.0) * (i as f64 + 0.5) / shown.len() as f64;
+        // Writing to a String cannot fail.
+        let _ = write!(dots, "M{:.0} {y:.0}h0", x(*value));
+    }
+    let [low, high] = spread.ci95;
+    let label = format!(
+        "{} repetitions from {} to {} {}; median {}, 95 % interval {} to {}",
+        spread.n,
+        significant(spread.min),
+        significant(spread.max),
+        m.unit,
+        significant(spread.median),
+        significant(low),
+        significant(high)
+    );
+    html! {
+        svg.(class) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
+            title { (label) }
+            rect.ci x={ (format_args!("{:.0}", x(low))) } y="0" width={ (format_args!("{:.0}", (x(high) - x(low)).max(4.0))) } height=(HEIGHT) {}
+            path.dots d=(dots) {}
+            path.median d={ (format_args!("M{:.0} 0v{HEIGHT}", x(spread.median))) } {}
+        }
+    }
+}
