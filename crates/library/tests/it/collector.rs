@@ -1,0 +1,208 @@
+use std::sync::LazyLock;
+
+use flagperf_library::{Collected, Collector, Library, Summary, parse_record};
+use flagperf_model::{
+    Better, CaseRecord, CaseSpec, Measurement, MetricName, NodeName, Phase, Unit, Verification,
+};
+use proptest::prelude::*;
+
+fn node() -> NodeName {
+    NodeName::new("node1").unwrap()
+}
+
+fn spec(name: &str) -> CaseSpec {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::builtin().unwrap());
+    LIBRARY.get(name).unwrap().clone()
+}
+
+fn measurement(metric: &str, unit: &str) -> CaseRecord {
+    CaseRecord::Measurement(Box::new(Measurement {
+        metric: MetricName::new(metric).unwrap(),
+        value: 2.5,
+        unit: Unit::new(unit.to_owned()),
+        better: Better::Higher,
+        definition: "made up".to_owned(),
+        rank: Some(0),
+        device: None,
+        spread: None,
+        repetitions: vec![2.5],
+        verification: Verification::Unchecked("made up".to_owned()),
+    }))
+}
+
+fn line(record: &CaseRecord) -> String {
+    format!(
+        "[FlagPerf Record]{}\n",
+        serde_json::to_string(record).unwrap()
+    )
+}
+
+fn collect(spec: &CaseSpec, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
+    let mut collector = Collector::new(spec);
+    let mut out = Vec::new();
+    for chunk in chunks {
+        out.extend(collector.feed(&node(), 0, chunk));
+    }
+    let (last, summary) = collector.finish();
+    out.extend(last.into_iter().map(|(_, one)| one));
+    (out, summary)
+}
+
+fn warnings(collected: &[Collected]) -> Vec<&str> {
+    collected
+        .iter()
+        .filter_map(|one| match one {
+            Collected::Warning(text) => Some(text.as_str()),
+            Collected::Record(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_record_is_read_from_its_line_only() {
+    let phase = CaseRecord::Phase {
+        rank: 1,
+        phase: Phase::Measure,
+        mono_ns: 12,
+    };
+    assert_eq!(parse_record(&line(&phase)), Some(Ok(phase.clone())));
+    let overprinted = format!("  40 %\r 100 %\r{}", line(&phase).replace('\n', "\r\n"));
+    assert_eq!(parse_record(&overprinted), Some(Ok(phase)));
+    assert_eq!(parse_record("+ echo '[FlagPerf Record]{}'"), None);
+    assert_eq!(parse_record("[FlagPerf Result]a=1 GB/s"), None);
+    assert_eq!(
+        parse_record("[FlagPerf Record]{\"phase\":"),
+        Some(Err(
+            "EOF while parsing a value at line 1 column 9".to_owned()
+        ))
+    );
+}
+
+#[test]
+fn a_classic_line_counts_only_where_no_record_says_the_same() {
+    let spec = spec("main_memory-bandwidth");
+    let text = line(&measurement("main_memory-bandwidth", "GB/s"))
+        + "[FlagPerf Result]Rank 0's main_memory-bandwidth=2.5GB/s\n"
+        + "[FlagPerf Result]Rank 0's main_memory-bandwidth-triad=3GB/s\n"
+        + "[FlagPerf Result]Rank 0's main_memory-bandwidth-triad=2.79GiB/s\n";
+    let (collected, summary) = collect(&spec, &[text.as_bytes()]);
+    assert_eq!(collected.len(), 1);
+    assert_eq!(summary.result_lines.len(), 3);
+    assert_eq!(summary.warnings, Vec::<String>::new());
+    assert!(summary.reported);
+    let [(_, triad)] = &summary.measurements[..] else {
+        panic!("{summary:?}");
+    };
+    assert_eq!(triad.metric.as_str(), "main_memory-bandwidth-triad");
+    assert_eq!((triad.value, triad.rank), (3.0, Some(0)));
+    assert_eq!(triad.better, Better::Higher);
+    assert!(triad.definition.contains("two arrays read and one written"));
+}
+
+#[test]
+fn what_is_odd_is_said_once_and_kept() {
+    let spec = spec("main_memory-bandwidth");
+    let text = line(&measurement("speed", "GB/s"))
+        + &line(&measurement("speed", "GB/s"))
+        + &line(&measurement("main_memory-bandwidth", "MB/s"))
+        + "[FlagPerf Record]{\"nonsense\":1}\n"
+        + "[FlagPerf Result]main_memory-bandwidth-add= GB/s\n"
+        + "[FlagPerf Result]main_memory(2)=1 GB/s\n"
+        + "[FlagPerf Result]other=1 GB/s";
+    let (collected, summary) = collect(&spec, &[text.as_bytes()]);
+    assert_eq!(
+        warnings(&collected),
+        [
+            "`main_memory-bandwidth` reported the metric `speed`, which it does not declare",
+            "`main_memory-bandwidth` declares `main_memory-bandwidth` in `GB/s` but reported it in `MB/s`",
+            "a record of rank 0 on node1 cannot be read: unknown variant `nonsense`, expected one of `phase`, `live`, `measurement`, `unsupported`, `failure`, `note` at line 1 column 11",
+        ]
+    );
+    assert_eq!(collected.len(), 6);
+    assert_eq!(
+        summary.warnings,
+        [
+            "result line `[FlagPerf Result]main_memory-bandwidth-add= GB/s`: there is no number for `main_memory-bandwidth-add`",
+            "result line `[FlagPerf Result]main_memory(2)=1 GB/s`: metric name `main_memory(2)` contains a character that is not allowed in a name",
+            "`main_memory-bandwidth` reported the metric `other`, which it does not declare",
+        ]
+    );
+    assert_eq!(summary.measurements.len(), 1);
+    assert_eq!(summary.measurements[0].1.rank, Some(0));
+}
+
+#[test]
+fn a_flood_is_read_in_bounded_memory() {
+    let spec = spec("computation-FP64");
+    let mut collector = Collector::new(&spec);
+    // Results without end: more than are kept, and a line of 4 MiB that begins as a record.
+    let results = "[FlagPerf Result]computation-FP64=1 TFLOPS\n".repeat(1000);
+    for _ in 0..150 {
+        assert!(collector.feed(&node(), 0, results.as_bytes()).is_empty());
+    }
+    let mut long = b"[FlagPerf Record]".to_vec();
+    long.resize(4 << 20, b'x');
+    let said = collector.feed(&node(), 0, &long);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(warnings(&said)[0].contains("is longer than 1 MiB and was not read"));
+    let record = measurement("computation-FP64", "TFLOPS");
+    let said = collector.feed(&node(), 0, format!("\n{}", line(&record)).as_bytes());
+    assert_eq!(said, [Collected::Record(record)]);
+    let (_, summary) = collector.finish();
+    assert_eq!(summary.result_lines.len(), 100_000);
+    assert_eq!(
+        summary.warnings,
+        [
+            "50000 result lines of `computation-FP64` were not kept: more than 100000 lines or 32 MiB"
+        ]
+    );
+}
+
+#[test]
+fn warnings_are_bounded_too() {
+    let spec = spec("computation-FP64");
+    let text: String = (0..1000)
+        .map(|index| format!("[FlagPerf Record]{{\"x{index}\":1}}\n"))
+        .collect();
+    let (collected, summary) = collect(&spec, &[text.as_bytes()]);
+    assert_eq!(collected.len(), 100);
+    assert_eq!(
+        summary.warnings,
+        ["900 further warnings about the output of `computation-FP64` are left out"]
+    );
+    assert!(!summary.reported);
+}
+
+#[test]
+fn streams_of_several_ranks_do_not_mix() {
+    let spec = spec("computation-FP64");
+    let mut collector = Collector::new(&spec);
+    let record = line(&measurement("computation-FP64", "TFLOPS"));
+    let (front, back) = record.as_bytes().split_at(30);
+    assert!(collector.feed(&node(), 0, front).is_empty());
+    assert!(collector.feed(&node(), 1, front).is_empty());
+    assert_eq!(collector.feed(&node(), 0, back).len(), 1);
+    assert_eq!(collector.feed(&node(), 1, back).len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn output_may_be_cut_anywhere(
+        text in "(\\[FlagPerf (Result|Record)\\](a=1 GB/s|Rank 0's b=2TFLOPS|\\{\"unsupported\":\\{\"feature\":\"x\"\\}\\}|\\PC{0,20})[\r\n]{1,2}){0,12}",
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let spec = spec("computation-FP64");
+        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+        at.extend([0, text.len()]);
+        at.sort_unstable();
+        let bytes = text.as_bytes();
+        let chunks: Vec<&[u8]> = at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+        prop_assert_eq!(collect(&spec, &chunks), collect(&spec, &[bytes]));
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let (_, summary) = collect(&spec("computation-FP64"), &[&bytes]);
+        prop_assert!(summary.measurements.len() <= bytes.len());
+    }
+}

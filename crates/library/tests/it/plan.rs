@@ -1,0 +1,283 @@
+use flagperf_library::{Library, PlanRequest, plan};
+use flagperf_model::{CpuFacts, MachineFacts, NodeName, NumaNode, Plan, RunId};
+use std::fs;
+
+fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+/// Two NUMA nodes of two cores each, with AVX-512 but without its 16-bit formats.
+fn machine() -> MachineFacts {
+    let mut facts = MachineFacts::default();
+    facts.memory.total = 1_000_000_000_000;
+    facts.cpu = CpuFacts {
+        cores: 4,
+        threads: 4,
+        allowed: vec![0, 1, 2, 3],
+        core_cpus: vec![0, 1, 2, 3],
+        numa: [[0, 1], [2, 3]]
+            .into_iter()
+            .zip(0..)
+            .map(|(cpus, id)| NumaNode {
+                id,
+                cpus: cpus.to_vec(),
+                memory_bytes: None,
+            })
+            .collect(),
+        features: texts(&["avx2", "fma", "avx512f", "avx512_vnni"]),
+        ..CpuFacts::default()
+    };
+    facts
+}
+
+fn nodes(names: &[&str]) -> Vec<(NodeName, MachineFacts)> {
+    let node = |name: &&str| (NodeName::new(*name).unwrap(), machine());
+    names.iter().map(node).collect()
+}
+
+struct Wish {
+    library: Library,
+    names: Vec<String>,
+    params: Vec<String>,
+    rounds: u32,
+    duration_s: f64,
+    timeout_s: Option<f64>,
+    nodes: Vec<(NodeName, MachineFacts)>,
+}
+
+impl Wish {
+    fn new(names: &[&str], params: &[&str]) -> Self {
+        Self {
+            library: Library::builtin().unwrap(),
+            names: texts(names),
+            params: texts(params),
+            rounds: 1,
+            duration_s: 5.0,
+            timeout_s: None,
+            nodes: nodes(&["here"]),
+        }
+    }
+
+    fn plan(&self) -> Result<Plan, String> {
+        plan(&PlanRequest {
+            run: RunId::new("run20261123120000-abc123").unwrap(),
+            library: &self.library,
+            names: &self.names,
+            params: &self.params,
+            rounds: self.rounds,
+            duration_s: self.duration_s,
+            timeout_s: self.timeout_s,
+            stall_s: None,
+            interval_ns: 1_000_000_000,
+            nodes: &self.nodes,
+            agent_program: "/opt/flagperf",
+        })
+        .map_err(|errors| errors.to_string())
+    }
+}
+
+#[test]
+fn a_built_in_case_down_to_every_process() {
+    let plan = Wish::new(&["computation-FP64"], &["m=4096", "k=8"])
+        .plan()
+        .unwrap();
+    let [case] = &plan.cases[..] else {
+        panic!("{plan:?}");
+    };
+    assert!(case.named);
+    assert_eq!(
+        (case.unsupported.clone(), case.expected_s),
+        (None, Some(7.0))
+    );
+    let limits = case.limits;
+    assert_eq!(
+        (limits.timeout_s, limits.stall_s, limits.grace_s),
+        (150.0, 60.0, 5.0)
+    );
+    let [task] = &case.tasks[..] else {
+        panic!("{case:?}");
+    };
+    assert_eq!(task.directory, "computation-FP64/here_noderank0");
+    assert_eq!(task.log, "benchmark.log.txt");
+    let [first, second] = &task.processes[..] else {
+        panic!("{task:?}");
+    };
+    assert_eq!(
+        first.argv.join(" "),
+        "/opt/flagperf case gemm-fp64 --duration 5 --param k=8 --param m=4096"
+    );
+    assert_eq!(
+        (&first.cpus[..], &second.cpus[..]),
+        (&[0, 1][..], &[2, 3][..])
+    );
+    assert_eq!((first.rank, second.rank, &second.cwd), (0, 1, &None));
+    let env: Vec<String> = second
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        env,
+        [
+            "FLAGPERF_CASE=computation-FP64",
+            "FLAGPERF_ROUND=1",
+            "FLAGPERF_RUN=run20261123120000-abc123",
+            "LOCAL_RANK=1",
+            "LOCAL_WORLD_SIZE=2",
+            "NODE_RANK=0",
+            "RANK=1",
+            "WORLD_SIZE=2",
+        ]
+    );
+}
+
+#[test]
+fn ranks_count_on_over_nodes_and_rounds_have_directories() {
+    let mut wish = Wish::new(&["interconnect-P2P_intraserver"], &[]);
+    wish.nodes = nodes(&["a", "b"]);
+    wish.rounds = 2;
+    wish.duration_s = 0.5;
+    let plan = wish.plan().unwrap();
+    assert_eq!(plan.cases.len(), 2);
+    let case = &plan.cases[1];
+    assert_eq!((case.round, case.rounds), (2, 2));
+    let task = &case.tasks[1];
+    assert_eq!(
+        task.directory,
+        "interconnect-P2P_intraserver/round2/b_noderank1"
+    );
+    let process = &task.processes[0];
+    assert_eq!(process.rank, 2);
+    let env = |name: &str| process.env[name].as_str();
+    assert_eq!(
+        [
+            env("RANK"),
+            env("WORLD_SIZE"),
+            env("LOCAL_RANK"),
+            env("LOCAL_WORLD_SIZE")
+        ],
+        ["2", "4", "0", "2"]
+    );
+    assert_eq!([env("NODE_RANK"), env("FLAGPERF_ROUND")], ["1", "2"]);
+    assert_eq!(
+        process.argv,
+        texts(&["/opt/flagperf", "case", "p2p", "--duration", "0.5"])
+    );
+    assert_eq!(wish.plan().unwrap(), plan);
+}
+
+#[test]
+fn what_a_machine_lacks_is_named_and_nothing_is_started() {
+    let mut wish = Wish::new(&[], &[]);
+    let plan = wish.plan().unwrap();
+    let lacking: Vec<(&str, &str)> = plan
+        .cases
+        .iter()
+        .filter_map(|case| {
+            assert_eq!(case.unsupported.is_some(), case.tasks.is_empty());
+            assert!(!case.named);
+            Some((case.name().as_str(), case.unsupported.as_deref()?))
+        })
+        .collect();
+    assert_eq!(
+        lacking,
+        [
+            ("computation-BF16", "avx512_bf16 or amx_bf16"),
+            ("computation-FP16", "avx512_fp16 or amx_fp16"),
+        ]
+    );
+    wish = Wish::new(&["interconnect-MPI_intraserver"], &[]);
+    wish.nodes = nodes(&["a", "b"]);
+    wish.nodes[1].1.cpu.core_cpus = vec![1];
+    assert_eq!(
+        wish.plan().unwrap().cases[0].unsupported.as_deref(),
+        Some("at least 2 cores on node b")
+    );
+}
+
+#[test]
+fn filling_much_memory_has_more_time() {
+    let wish = Wish::new(&["main_memory-capacity"], &[]);
+    let case = &wish.plan().unwrap().cases[0];
+    // 150 s as for any case, and 10^12 bytes at 2.5 * 10^8 bytes per second.
+    assert_eq!((case.limits.timeout_s, case.expected_s), (4150.0, None));
+    assert_eq!(case.tasks[0].processes[0].cpus, [0, 1, 2, 3]);
+    let wish = Wish {
+        timeout_s: Some(9.0),
+        ..wish
+    };
+    assert_eq!(wish.plan().unwrap().cases[0].limits.timeout_s, 9.0);
+}
+
+const OWN: &str = r#"
+summary = "A program of one's own"
+entry.argv = ["bin/go", "--size={param.size},{param.mode}", "{param.mode}", "{other}"]
+ranks = "pair"
+[param.size]
+kind = { size = { min = 1, max = "1GiB" } }
+help = "Size"
+[param.mode]
+kind = { choice = ["read", "{param.size}"] }
+default = "read"
+help = "Mode"
+"#;
+
+#[test]
+fn a_program_of_ones_own() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("own");
+    fs::create_dir_all(directory.join("bin")).unwrap();
+    fs::write(directory.join("case.toml"), OWN).unwrap();
+    fs::copy("/bin/sh", directory.join("bin/go")).unwrap();
+    let mut wish = Wish::new(&["own"], &["size=2KiB", "mode={param.size}"]);
+    wish.library = wish.library.with_directory(root.path()).unwrap();
+    let plan = wish.plan().unwrap();
+    let case = &plan.cases[0];
+    assert_eq!((case.limits.timeout_s, case.expected_s), (3600.0, None));
+    let process = &case.tasks[0].processes[1];
+    let home = fs::canonicalize(&directory).unwrap();
+    let home = home.to_str().unwrap();
+    // A value that looks like a placeholder stays as it is.
+    assert_eq!(
+        process.argv,
+        texts(&[
+            &format!("{home}/bin/go"),
+            "--size=2048,{param.size}",
+            "{param.size}",
+            "{other}"
+        ])
+    );
+    assert_eq!(process.cwd.as_deref(), Some(home));
+    assert_eq!(process.cpus, [1]);
+    assert_eq!(process.env["FLAGPERF_PARAM_SIZE"], "2048");
+    assert_eq!(process.env["FLAGPERF_PARAM_MODE"], "{param.size}");
+    assert_eq!(process.env["FLAGPERF_DURATION"], "5");
+
+    wish.params = texts(&["mode=raed"]);
+    assert_eq!(
+        wish.plan().unwrap_err(),
+        "the parameter `mode` of `own`: `raed` is no choice (did you mean `read`?); expected one of `read`, `{param.size}`"
+    );
+    wish.params.clear();
+    assert_eq!(
+        wish.plan().unwrap_err(),
+        "the case `own` needs a value for its parameter `size`"
+    );
+}
+
+#[test]
+fn everything_wrong_with_a_request_at_once() {
+    let mut wish = Wish::new(&["computation-FP64", "nonsuch"], &[]);
+    wish.rounds = 0;
+    wish.duration_s = f64::NAN;
+    wish.timeout_s = Some(-1.0);
+    wish.nodes.clear();
+    assert_eq!(
+        wish.plan().unwrap_err(),
+        "the duration is NaN; expected more than 0 seconds\n\
+         the timeout is -1; expected more than 0 seconds\n\
+         the number of rounds is 0; expected at least 1\n\
+         there is no node to run on\n\
+         no case is named `nonsuch`; the cases are `computation-FP64`, `computation-FP32`, `computation-BF16`, `computation-FP16`, `computation-INT8`, `main_memory-bandwidth`, `main_memory-capacity`, `interconnect-P2P_intraserver`, `interconnect-MPI_intraserver`"
+    );
+}
