@@ -1,0 +1,129 @@
+//! binary16 on AVX-512: the sums of the instruction are binary16 too.
+//!
+//! A chain of [`CHAIN`] multiply-adds is summed in binary16, then widened and added to FP32 sums in
+//! a scratch tile, so that the rounding errors of the narrow sums stay bounded whatever k is.
+
+use std::arch::x86_64::{
+    __m256i, __m512h, __m512i, _mm512_add_ps, _mm512_castph_si512, _mm512_castsi512_ph,
+    _mm512_castsi512_si256, _mm512_cvtph_ps, _mm512_extracti64x4_epi64, _mm512_fmadd_ph,
+    _mm512_load_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_set1_epi16, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_store_ps, _mm512_storeu_ps,
+};
+
+use super::super::kernel::Microkernel;
+use super::super::scalar::F16;
+use super::pack;
+
+/// Longest chain of additions in binary16. Numbers in [-1, 1] cannot overflow in it (65504).
+pub(super) const CHAIN: usize = 128;
+const ROWS: usize = 8;
+const LANES: usize = 32;
+const WIDTH: usize = 3 * LANES;
+
+/// binary16 on AVX-512.
+pub(in crate::gemm) struct Avx512Fp16;
+
+impl Microkernel for Avx512Fp16 {
+    type A = F16;
+    type B = F16;
+    type C = f32;
+    const MR: usize = ROWS;
+    const NR: usize = WIDTH;
+    const KA: usize = 1;
+    const KB: usize = 1;
+    const NARROW_CHAIN: Option<usize> = Some(CHAIN);
+    const ISA: &'static str = "avx512_fp16";
+
+    unsafe fn tile(
+        steps: usize,
+        a: *const F16,
+        b: *const F16,
+        c: *mut f32,
+        ldc: usize,
+        accumulate: bool,
+    ) {
+        // SAFETY: handed on.
+        unsafe { tile(steps, a, b, c, ldc, accumulate) }
+    }
+
+    unsafe fn pack_b(from: *const F16, ldb: usize, columns: usize, depth: usize, to: *mut F16) {
+        // SAFETY: handed on.
+        unsafe { pack::columns(from, ldb, columns, depth, to, WIDTH, 1, depth) }
+    }
+}
+
+#[repr(align(64))]
+struct Sums([[f32; WIDTH]; ROWS]);
+
+#[target_feature(enable = "avx512f,avx512bw,avx512fp16")]
+unsafe fn tile(
+    steps: usize,
+    mut a: *const F16,
+    mut b: *const F16,
+    c: *mut f32,
+    ldc: usize,
+    accumulate: bool,
+) {
+    let mut wide = Sums([[0.0; WIDTH]; ROWS]);
+    let mut left = steps;
+    while left > 0 {
+        let chain = left.min(CHAIN);
+        // SAFETY: the panels hold `left` more steps.
+        unsafe { chained(chain, a, b, &mut wide) };
+        // SAFETY: at most one past the end.
+        (a, b) = unsafe { (a.add(chain * ROWS), b.add(chain * WIDTH)) };
+        left -= chain;
+    }
+    for (row, sums) in wide.0.iter().enumerate() {
+        for lane in (0..WIDTH).step_by(16) {
+            // SAFETY: the tile of C is whole, and scratch rows are multiples of 64 bytes.
+            unsafe {
+                let to = c.add(row * ldc + lane);
+                let sum = _mm512_load_ps(sums.as_ptr().add(lane));
+                let before = if accumulate {
+                    _mm512_loadu_ps(to)
+                } else {
+                    _mm512_setzero_ps()
+                };
+                _mm512_storeu_ps(to, _mm512_add_ps(before, sum));
+            }
+        }
+    }
+}
+
+/// Adds at most [`CHAIN`] steps to the wide sums.
+#[target_feature(enable = "avx512f,avx512bw,avx512fp16")]
+unsafe fn chained(steps: usize, a: *const F16, b: *const F16, wide: &mut Sums) {
+    let mut sums: [[__m512h; 3]; ROWS] = [[_mm512_castsi512_ph(_mm512_setzero_si512()); 3]; ROWS];
+    for step in 0..steps {
+        // SAFETY: the panels hold `steps` steps; a row of B is three aligned vectors.
+        let columns: [__m512h; 3] = unsafe {
+            let row: *const __m512i = b.add(step * WIDTH).cast();
+            [0, 1, 2].map(|vector| _mm512_castsi512_ph(_mm512_load_si512(row.add(vector))))
+        };
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: as above.
+            let x = unsafe { *a.add(step * ROWS + row) };
+            let x = _mm512_castsi512_ph(_mm512_set1_epi16(x.0 as i16));
+            for (sum, &y) in sums.iter_mut().zip(&columns) {
+                *sum = _mm512_fmadd_ph(x, y, *sum);
+            }
+        }
+    }
+    for (sums, wide) in sums.iter().zip(&mut wide.0) {
+        for (&sum, wide) in sums.iter().zip(wide.chunks_exact_mut(LANES)) {
+            let bits = _mm512_castph_si512(sum);
+            let halves: [__m256i; 2] = [
+                _mm512_castsi512_si256(bits),
+                _mm512_extracti64x4_epi64::<1>(bits),
+            ];
+            for (half, wide) in halves.into_iter().zip(wide.chunks_exact_mut(16)) {
+                let to = wide.as_mut_ptr();
+                // SAFETY: sixteen numbers at a multiple of 64 bytes.
+                unsafe {
+                    _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), _mm512_cvtph_ps(half)))
+                };
+            }
+        }
+    }
+}
