@@ -49,15 +49,17 @@ impl Layout {
             let member = memberships
                 .iter()
                 .find(|m| m.controllers.iter().any(|name| name == controller))?;
-            let mount = mounts.iter().find(|mount| {
-                mount.kind == "cgroup" && mount.options.iter().any(|name| name == controller)
-            })?;
-            place(root, member, mount)
+            mounts
+                .iter()
+                .filter(|m| m.kind == "cgroup" && m.options.iter().any(|o| o == controller))
+                .find_map(|mount| place(root, member, mount))
         };
         let v2 = || {
             let member = memberships.iter().find(|m| m.controllers.is_empty())?;
-            let mount = mounts.iter().find(|mount| mount.kind == "cgroup2")?;
-            place(root, member, mount)
+            mounts
+                .iter()
+                .filter(|mount| mount.kind == "cgroup2")
+                .find_map(|mount| place(root, member, mount))
         };
         Self {
             v2: v2(),

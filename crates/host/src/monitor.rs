@@ -74,8 +74,8 @@ impl Monitor {
     /// Takes one sample: clears `out` and fills it with one value for each series, `None` for a
     /// gap. Values are whole numbers of the series' resolution.
     ///
-    /// A sensor that is slow to read is left out of most samples, so that no file takes more than
-    /// half a percent of the time.
+    /// A sensor that is slow to read is left out of some samples, so that no kind of sensor takes
+    /// more than one percent of the time.
     pub fn sample(&mut self, out: &mut Vec<Option<i64>>) {
         out.clear();
         out.resize(self.series.len(), None);
@@ -85,7 +85,7 @@ impl Monitor {
     }
 
     /// Samples a number of times and tells what each source costs, for those who want to know
-    /// what a monitor does to the machine it watches. Costs of the order of 100 µs a round.
+    /// what a monitor does to the machine it watches. A round costs as much as a sample.
     pub fn costs(&mut self, rounds: u32) -> Vec<SourceCost> {
         let mut out = vec![None; self.series.len()];
         let scratch = &mut self.scratch;

@@ -1,6 +1,7 @@
 //! Whether this is a virtual machine or a container, and of which kind.
 
 use crate::Root;
+use crate::parse::cgroup::mounts;
 
 /// The container runtime and the hypervisor, as far as they show: `docker`, `kvm`,
 /// `kubernetes on kvm`. Absent when neither does, which is no proof of bare metal.
@@ -12,12 +13,14 @@ pub(crate) fn virtualization(root: &Root, features: &[String]) -> Option<String>
 }
 
 fn container(root: &Root) -> Option<String> {
-    // A pod is told by the files that the kubelet mounts into it, also when its control group
-    // namespace hides the rest.
-    let mounts = root.text("proc/self/mountinfo").unwrap_or_default();
+    // Runtimes mount a hosts file of their own over the image's, from a directory that tells
+    // their name. It shows also when a control group namespace hides everything else.
+    let mounts = mounts(&root.text("proc/self/mountinfo").unwrap_or_default());
+    let hosts = mounts.iter().find(|mount| mount.point == "/etc/hosts");
+    let hosts_from = hosts.map(|mount| mount.root.as_str()).unwrap_or_default();
     let groups = root.text("proc/1/cgroup").unwrap_or_default();
     if root.exists("var/run/secrets/kubernetes.io")
-        || mounts.contains("/kubelet/pods/")
+        || hosts_from.contains("/pods/")
         || groups.contains("kubepods")
     {
         return Some("kubernetes".into());
@@ -37,7 +40,7 @@ fn container(root: &Root) -> Option<String> {
         (root.exists("run/.containerenv"), "podman"),
         (groups.contains("libpod"), "podman"),
         (groups.contains("/docker"), "docker"),
-        (mounts.contains("/docker/containers/"), "docker"),
+        (hosts_from.contains("/docker/containers/"), "docker"),
         (groups.contains("containerd"), "containerd"),
         (groups.contains("/lxc"), "lxc"),
     ];

@@ -130,8 +130,9 @@ fn probe_frequency(probe: &mut Probe<'_>) {
 
 impl Source for Frequency {
     fn sample(&mut self, scratch: &mut Scratch, out: &mut [Option<i64>]) {
+        let files = self.0.len();
         for (file, out) in self.0.iter_mut().zip(out) {
-            *out = stored(file.read(scratch).and_then(only_number));
+            *out = stored(file.read(scratch, files).and_then(only_number));
         }
     }
 }

@@ -15,8 +15,8 @@ pub(super) fn probe(probe: &mut Probe<'_>) {
 }
 
 /// A file whose reading may be slow: sensors behind a bus or in firmware take milliseconds, and
-/// some interrupt the processor that they belong to. It is left alone for [`REST`] times as long
-/// as a reading takes, so it never takes more than half a percent of the time.
+/// some interrupt the processor that they belong to. It is left alone for a multiple of the time
+/// that a reading takes, see [`REST`].
 pub(super) struct Paced {
     file: Held,
     /// Not to be read before, in nanoseconds of the monotonic clock.
@@ -25,8 +25,10 @@ pub(super) struct Paced {
     took: [u64; 2],
 }
 
-/// Half a percent of one processor is what the monitors may use at ten samples a second.
-const REST: u64 = 200;
+/// A file of a source with n files rests for this times n as long as its reading took, so that all
+/// of them together never take more than one percent of the time, however slow they are. Files
+/// that the processor itself answers (frequency, RAPL) take microseconds and hardly ever rest.
+const REST: u64 = 100;
 
 impl Paced {
     pub(super) fn new(file: Held) -> Self {
@@ -37,8 +39,9 @@ impl Paced {
         }
     }
 
-    /// The content, or `None` if it cannot be read or is not due.
-    pub(super) fn read<'s>(&mut self, scratch: &'s mut Scratch) -> Option<&'s [u8]> {
+    /// The content, or `None` if it cannot be read or is not due. `files` is how many files the
+    /// source has.
+    pub(super) fn read<'s>(&mut self, scratch: &'s mut Scratch, files: usize) -> Option<&'s [u8]> {
         let start = monotonic_ns();
         if start < self.due {
             return None;
@@ -48,7 +51,8 @@ impl Paced {
         // The shorter of the last two, since one reading may be long only because the scheduler
         // took the processor away in its middle.
         self.took = [self.took[1], end.saturating_sub(start)];
-        self.due = end.saturating_add(REST.saturating_mul(self.took[0].min(self.took[1])));
+        let rest = REST.saturating_mul(files as u64);
+        self.due = end.saturating_add(rest.saturating_mul(self.took[0].min(self.took[1])));
         content
     }
 }
@@ -64,9 +68,10 @@ struct States(Vec<Paced>);
 
 impl Source for States {
     fn sample(&mut self, scratch: &mut Scratch, out: &mut [Option<i64>]) {
+        let files = self.0.len();
         for (file, out) in self.0.iter_mut().zip(out) {
             *out = file
-                .read(scratch)
+                .read(scratch, files)
                 .and_then(|text| signed(text.trim_ascii()));
         }
     }
@@ -266,7 +271,7 @@ fn probe_energy(probe: &mut Probe<'_>) {
         Some(reason) => probe.lacks("power.energy", reason),
         None if zones.is_empty() => {
             let why = if root.exists(class) {
-                "has no zone"
+                "has no zone that can be read"
             } else {
                 "does not exist"
             };
@@ -303,8 +308,9 @@ fn zone_name(root: &Root, class: &str, dir: &str) -> Option<String> {
 
 impl Source for Energy {
     fn sample(&mut self, scratch: &mut Scratch, out: &mut [Option<i64>]) {
+        let zones = self.0.len();
         for (zone, out) in self.0.iter_mut().zip(out) {
-            let now = zone.file.read(scratch).and_then(only_number);
+            let now = zone.file.read(scratch, zones).and_then(only_number);
             *out = stored(now.map(|now| zone.advance(now)));
         }
     }
