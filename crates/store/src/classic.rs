@@ -165,29 +165,33 @@ fn memory(series: &[SeriesDecl], facts: Option<&MachineFacts>) -> Vec<Source> {
     }
 }
 
-/// The machine's own power meter in watts; without one, the energy counters of its processor
-/// packages in joules, whose sum over time is the power of the packages.
+/// The power of the machine, from the best source that it has: its own meter in watts (the kernel
+/// calls it `power_meter`); the energy counter of the whole platform (`psys`); the sum of the
+/// energy counters of the processor packages and their memory. Energy over time is power.
 fn power(series: &[SeriesDecl]) -> Vec<Source> {
-    let of = |decl: &SeriesDecl, unit: &str, kind| {
-        decl.scope == Scope::Machine && decl.unit.as_str() == unit && decl.kind == kind
+    let of = |unit: &str, kind, instance: &str| -> Vec<Source> {
+        let fits = |decl: &SeriesDecl| {
+            let own = decl.instance.as_deref().unwrap_or_default();
+            decl.scope == Scope::Machine
+                && decl.unit.as_str() == unit
+                && decl.kind == kind
+                && own.starts_with(instance)
+        };
+        series
+            .iter()
+            .enumerate()
+            .filter(|(_, decl)| fits(decl))
+            .map(|(column, decl)| source(column, decl, 1.0))
+            .collect()
     };
-    let whole = series.iter().enumerate().find(|(_, decl)| {
-        of(decl, "W", SeriesKind::Gauge)
-            && decl.name.starts_with("power.")
-            && decl.instance.is_none()
-    });
-    if let Some((column, decl)) = whole {
-        return vec![source(column, decl, 1.0)];
-    }
-    series
-        .iter()
-        .enumerate()
-        .filter(|(_, decl)| {
-            let instance = decl.instance.as_deref().unwrap_or_default();
-            of(decl, "J", SeriesKind::Counter) && instance.starts_with("package")
-        })
-        .map(|(column, decl)| source(column, decl, 1.0))
-        .collect()
+    [
+        of("W", SeriesKind::Gauge, "power_meter"),
+        of("J", SeriesKind::Counter, "psys"),
+        of("J", SeriesKind::Counter, "package"),
+    ]
+    .into_iter()
+    .find(|found| !found.is_empty())
+    .unwrap_or_default()
 }
 
 impl Classic {

@@ -9,6 +9,9 @@ mod block;
 mod file;
 mod varint;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use file::{Reader, Writer, collect, compact};
 pub use file::{Samples, decode_samples};
 
