@@ -23,6 +23,10 @@ const LONGEST_RESULT_LINE: usize = 4096;
 /// Most measurements passed on. More is a fault of the case, and would grow the record without end.
 const MOST_MEASUREMENTS: usize = 100_000;
 
+/// Most bytes of records passed on that are kept for good: measurements, notes, failures. A
+/// measurement with a thousand repetitions has 20 000.
+const MOST_RECORD_BYTES: usize = 64 << 20;
+
 /// Most different warnings given; later ones are counted.
 const MOST_WARNINGS: usize = 100;
 
@@ -88,6 +92,7 @@ struct State {
     bytes: usize,
     dropped_lines: u64,
     measurements: usize,
+    record_bytes: usize,
     recorded: BTreeSet<MetricName>,
     warned: BTreeSet<String>,
     unsaid: u64,
@@ -119,7 +124,9 @@ impl Collector {
             state,
             ..
         } = self;
-        let stream = streams.entry((node.clone(), rank)).or_default();
+        let stream = streams
+            .entry((node.clone(), rank))
+            .or_insert_with(|| Lines::with(MARK));
         stream.feed(bytes, |line| {
             state.line(case, declared, node, rank, line, &mut out);
         });
@@ -160,7 +167,8 @@ impl Collector {
                     continue;
                 }
                 if state.measurements + measurements.len() >= MOST_MEASUREMENTS {
-                    break;
+                    warnings.extend(state.say(too_many(&case)));
+                    continue;
                 }
                 match measurement(result, layout, *rank, &declared) {
                     Ok(number) if state.recorded.contains(&number.metric) => {}
@@ -211,11 +219,6 @@ impl State {
         line: Line<'_>,
         out: &mut Vec<Collected>,
     ) {
-        // Most lines of most cases are of no interest, and this is the loop that a flood of output
-        // runs through: look at the bytes before making text of them.
-        if !has_mark(line.bytes) {
-            return;
-        }
         let text = String::from_utf8_lossy(line.bytes);
         if line.cut {
             let warning = format!(
@@ -226,6 +229,21 @@ impl State {
             return;
         }
         if let Some(record) = parse_record(&text) {
+            let passing = matches!(
+                record,
+                Ok(CaseRecord::Phase { .. } | CaseRecord::Live { .. }) | Err(_)
+            );
+            if !passing && self.record_bytes + text.len() > MOST_RECORD_BYTES {
+                let text = format!(
+                    "`{case}` printed more than {} MiB of records; later ones are not kept",
+                    MOST_RECORD_BYTES >> 20
+                );
+                out.extend(self.say(text).map(Collected::Warning));
+                return;
+            }
+            if !passing {
+                self.record_bytes += text.len();
+            }
             self.record(case, declared, node, rank, record, out);
         } else {
             self.classic(node, rank, last_overprint(&text), out);
@@ -243,14 +261,14 @@ impl State {
     ) {
         match record {
             Err(problem) => {
-                let text = format!("a record of rank {rank} on {node} cannot be read: {problem}");
+                let text = format!(
+                    "a record of rank {rank} on {node} cannot be read: {}",
+                    shown(&problem)
+                );
                 out.extend(self.say(text).map(Collected::Warning));
             }
             Ok(CaseRecord::Measurement(_)) if self.measurements >= MOST_MEASUREMENTS => {
-                let text = format!(
-                    "`{case}` reported more than {MOST_MEASUREMENTS} measurements; later ones are not kept"
-                );
-                out.extend(self.say(text).map(Collected::Warning));
+                out.extend(self.say(too_many(case)).map(Collected::Warning));
             }
             Ok(CaseRecord::Measurement(number)) => {
                 self.measurements += 1;
@@ -304,17 +322,8 @@ impl State {
     }
 }
 
-fn has_mark(bytes: &[u8]) -> bool {
-    let mark = MARK.as_bytes();
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == mark[0]) {
-        rest = &rest[at..];
-        if rest.starts_with(mark) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+fn too_many(case: &CaseName) -> String {
+    format!("`{case}` reported more than {MOST_MEASUREMENTS} measurements; later ones are not kept")
 }
 
 type ResultKey = (NodeName, Option<u32>, String, &'static str);

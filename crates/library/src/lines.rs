@@ -1,14 +1,15 @@
-//! Lines from a stream of bytes, in bounded memory.
+//! Marked lines from a stream of bytes, in bounded memory.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 /// Longest line kept, in bytes. A record with ten thousand repetitions has a quarter of this.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
 
-/// Cuts a stream into lines. A line that is longer than [`LONGEST_LINE`] is given up: its first
-/// bytes are handed on once, marked as cut, and the rest is skipped.
-#[derive(Debug, Default)]
+/// Finds the lines of a stream that contain a mark. A line that is longer than [`LONGEST_LINE`] is
+/// given up: its first bytes are handed on once, marked as cut, and the rest is skipped.
+#[derive(Debug)]
 pub(crate) struct Lines {
+    mark: &'static [u8],
     partial: Vec<u8>,
     skipping: bool,
 }
@@ -22,46 +23,88 @@ pub(crate) struct Line<'a> {
 }
 
 impl Lines {
-    /// Takes bytes and calls `each` for every line that is complete, or proves too long.
+    /// Finds lines that contain the mark.
+    pub(crate) fn with(mark: &'static str) -> Self {
+        Self {
+            mark: mark.as_bytes(),
+            partial: Vec::new(),
+            skipping: false,
+        }
+    }
+
+    /// Takes bytes and calls `each` for every marked line that is complete, or proves too long.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
-        // Reading from a slice cannot fail: the errors of the calls below stand for the end.
-        while !bytes.is_empty() {
-            if self.skipping {
-                let skipped = bytes.len();
-                let before = bytes;
-                let count = bytes.skip_until(b'\n').unwrap_or(skipped);
-                self.skipping = count == 0 || before[count - 1] != b'\n';
-                continue;
-            }
+        if self.skipping {
+            // Reading from a slice cannot fail.
+            let before = bytes;
+            let count = bytes.skip_until(b'\n').unwrap_or(before.len());
+            self.skipping = count == 0 || before[count - 1] != b'\n';
+        } else if !self.partial.is_empty() {
             let room = LONGEST_LINE + 1 - self.partial.len();
-            let count = Read::take(&mut bytes, room as u64)
-                .read_until(b'\n', &mut self.partial)
-                .unwrap_or(0);
-            if let [line @ .., b'\n'] = &self.partial[..] {
-                each(Line {
-                    bytes: line,
-                    cut: false,
-                });
-                self.partial.clear();
-            } else if self.partial.len() > LONGEST_LINE || count == 0 {
-                each(Line {
-                    bytes: &self.partial,
-                    cut: true,
-                });
-                self.partial.clear();
+            let line = bytes.iter().take(room).position(|byte| *byte == b'\n');
+            let (front, back) = bytes.split_at(line.unwrap_or(room.min(bytes.len())));
+            self.partial.extend_from_slice(front);
+            bytes = back;
+            if line.is_some() {
+                bytes = &bytes[1..];
+                self.end_partial(false, &mut each);
+            } else if self.partial.len() > LONGEST_LINE {
+                self.end_partial(true, &mut each);
                 self.skipping = true;
+                return self.feed(bytes, each);
             }
         }
+        if self.skipping || bytes.is_empty() {
+            return;
+        }
+        // A flood of output runs through here, most of it in whole lines without the mark: those
+        // are passed over together, without looking for their ends.
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        let (whole, rest) = bytes.split_at(end.map_or(0, |at| at + 1));
+        if self.find_mark(whole).is_some() {
+            for line in whole.split(|byte| *byte == b'\n') {
+                let cut = line.len() > LONGEST_LINE;
+                let bytes = &line[..line.len().min(LONGEST_LINE + 1)];
+                if self.find_mark(bytes).is_some() {
+                    each(Line { bytes, cut });
+                }
+            }
+        }
+        if rest.len() > LONGEST_LINE {
+            self.partial.extend_from_slice(&rest[..=LONGEST_LINE]);
+            self.end_partial(true, &mut each);
+            self.skipping = true;
+        } else {
+            self.partial.extend_from_slice(rest);
+        }
+    }
+
+    fn end_partial(&mut self, cut: bool, each: &mut impl FnMut(Line<'_>)) {
+        if self.find_mark(&self.partial).is_some() {
+            each(Line {
+                bytes: &self.partial,
+                cut,
+            });
+        }
+        self.partial.clear();
+    }
+
+    fn find_mark(&self, bytes: &[u8]) -> Option<usize> {
+        let first = *self.mark.first()?;
+        let mut from = 0;
+        while let Some(at) = bytes[from..].iter().position(|byte| *byte == first) {
+            from += at;
+            if bytes[from..].starts_with(self.mark) {
+                return Some(from);
+            }
+            from += 1;
+        }
+        None
     }
 
     /// Hands on the last line if the stream ended without an end of line.
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Line<'_>)) {
-        if !self.partial.is_empty() {
-            each(Line {
-                bytes: &self.partial,
-                cut: false,
-            });
-        }
+        self.end_partial(false, &mut each);
         self.partial = Vec::new();
     }
 }
@@ -72,45 +115,74 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::with("#!");
         let mut out = Vec::new();
         let mut each = |line: Line<'_>| out.push((line.bytes.to_vec(), line.cut));
         for chunk in chunks {
             lines.feed(chunk, &mut each);
+            assert!(lines.partial.capacity() <= 4 * LONGEST_LINE);
         }
         lines.finish(&mut each);
         out
     }
 
+    fn long(length: usize) -> Vec<u8> {
+        let mut line = b"#!".to_vec();
+        line.resize(length, b'x');
+        line
+    }
+
+    #[test]
+    fn only_marked_lines_are_handed_on() {
+        let lines = all(&[b"a\n#!b\nc #", b"! d\n\n##!\n#\n!\n#!e"]);
+        let texts: Vec<&[u8]> = lines.iter().map(|(bytes, _)| &bytes[..]).collect();
+        assert_eq!(texts, [&b"#!b"[..], b"c #! d", b"##!", b"#!e"]);
+    }
+
     #[test]
     fn a_line_without_end_is_cut_once_and_the_next_is_whole() {
-        let flood = vec![b'x'; 3 * LONGEST_LINE];
-        let lines = all(&[&flood, &flood, b"x\nnext\n"]);
-        assert_eq!(lines.len(), 2);
-        assert_eq!((lines[0].0.len(), lines[0].1), (LONGEST_LINE + 1, true));
-        assert_eq!(lines[1], (b"next".to_vec(), false));
+        let flood = long(3 * LONGEST_LINE);
+        for chunks in [
+            &[&flood[..], &flood, b"x\n#!next\n"][..],
+            &[b"#!a", &flood, &flood, b"\n#!next\n"],
+        ] {
+            let lines = all(chunks);
+            assert_eq!(lines.len(), 2);
+            assert_eq!((lines[0].0.len(), lines[0].1), (LONGEST_LINE + 1, true));
+            assert_eq!(lines[1], (b"#!next".to_vec(), false));
+        }
     }
 
     #[test]
     fn a_line_of_exactly_the_longest_length_is_whole() {
-        let mut text = vec![b'x'; LONGEST_LINE];
-        text.extend(b"\ny");
-        let lines = all(&[&text]);
-        assert_eq!((lines[0].0.len(), lines[0].1), (LONGEST_LINE, false));
-        assert_eq!(lines[1], (b"y".to_vec(), false));
+        for (length, cut) in [(LONGEST_LINE, false), (LONGEST_LINE + 1, true)] {
+            let mut text = long(length);
+            text.extend(b"\n#!y");
+            for at in [0, 10, LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1] {
+                let (front, back) = text.split_at(at);
+                let lines = all(&[front, back]);
+                assert_eq!((lines[0].0.len(), lines[0].1), (length, cut), "{at}");
+                assert_eq!(lines[1..], [(b"#!y".to_vec(), false)], "{at}");
+            }
+        }
     }
 
     proptest! {
         #[test]
         fn chunks_make_no_difference(
-            text in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..300),
+            text in prop::collection::vec(prop::sample::select(b"\n#!xy".to_vec()), 0..300),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {
             let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             at.extend([0, text.len()]);
             at.sort_unstable();
             let chunks: Vec<&[u8]> = at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(all(&chunks), all(&[&text]));
+            let expected: Vec<(Vec<u8>, bool)> = text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| line.windows(2).any(|pair| pair == b"#!"))
+                .map(|line| (line.to_vec(), false))
+                .collect();
+            prop_assert_eq!(all(&chunks), expected);
         }
     }
 }

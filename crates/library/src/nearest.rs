@@ -34,7 +34,7 @@ pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 /// A text that came from outside, cut to a length that an error line can carry.
 pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 80;
+    const LONGEST: usize = 200;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn long_text_is_cut_between_characters() {
         assert_eq!(shown("short"), "short");
-        let long = "é".repeat(100);
-        assert_eq!(shown(&long).chars().count(), 81);
+        let long = "é".repeat(300);
+        assert_eq!(shown(&long).chars().count(), 201);
     }
 }

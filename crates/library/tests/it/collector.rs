@@ -137,7 +137,7 @@ fn a_flood_is_read_in_bounded_memory() {
     let mut collector = Collector::new(&spec);
     // Results without end: more than are kept, and a line of 4 MiB that begins as a record.
     let results = "[FlagPerf Result]computation-FP64=1 TFLOPS\n".repeat(1000);
-    for _ in 0..150 {
+    for _ in 0..101 {
         assert!(collector.feed(&node(), 0, results.as_bytes()).is_empty());
     }
     let mut long = b"[FlagPerf Record]".to_vec();
@@ -152,18 +152,35 @@ fn a_flood_is_read_in_bounded_memory() {
     assert_eq!(summary.result_lines.len(), 100_000);
     assert_eq!(
         summary.warnings,
-        [
-            "50000 result lines of `computation-FP64` were not kept: more than 100000 lines or 32 MiB"
-        ]
+        ["1000 result lines of `computation-FP64` were not kept: more than 100000 lines or 32 MiB"]
+    );
+}
+
+#[test]
+fn notes_are_bounded_too() {
+    let note = line(&CaseRecord::Note {
+        rank: 0,
+        key: "isa".to_owned(),
+        value: "x".repeat(900_000),
+    });
+    let mut collector = Collector::new(&spec("computation-FP64"));
+    let said: Vec<Collected> = (0..100)
+        .flat_map(|_| collector.feed(&node(), 0, note.as_bytes()))
+        .collect();
+    assert_eq!(said.len(), 75);
+    assert_eq!(
+        warnings(&said),
+        ["`computation-FP64` printed more than 64 MiB of records; later ones are not kept"]
     );
 }
 
 #[test]
 fn warnings_are_bounded_too() {
     let spec = spec("computation-FP64");
-    let text: String = (0..1000)
+    let records: Vec<String> = (0..1000)
         .map(|index| format!("[FlagPerf Record]{{\"x{index}\":1}}\n"))
         .collect();
+    let text = records.concat();
     let (collected, summary) = collect(&spec, &[text.as_bytes()]);
     assert_eq!(collected.len(), 100);
     assert_eq!(
