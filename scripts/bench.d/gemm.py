@@ -51,7 +51,11 @@ def run(machine, options):
     threads = sorted({1, len(machine.cpus)})
     for form in options.formats:
         for count in threads:
-            yield from compare(form, machine.cpus[:count], options)
+            try:
+                yield from compare(form, machine.cpus[:count], options)
+            except (ours.Failed, OSError) as failure:
+                print(f"  {form}, {count} threads: {failure}", file=sys.stderr)
+                yield Row(f"{form} product, {count} threads", "failed", failed=True)
 
 
 def compare(form, cpus, options):
@@ -59,7 +63,7 @@ def compare(form, cpus, options):
     figure = f"{form} product, n={options.size}, {len(cpus)} thread{'s' if len(cpus) > 1 else ''}"
     cpu_list = ",".join(map(str, cpus))
     try:
-        our_rate(form, cpu_list, options, 0.2)
+        our_rate(form, cpu_list, options)
     except ours.Unsupported as missing:
         yield Row(figure, "-", note=f"not supported by this processor: {missing}")
         return
@@ -72,7 +76,7 @@ def compare(form, cpus, options):
     mine, shares, theirs = [], [], [[] for _ in rivals]
 
     def measure_mine():
-        rate, share = our_rate(form, cpu_list, options, options.seconds)
+        rate, share = our_rate(form, cpu_list, options)
         mine.append(rate)
         shares.append(share)
 
@@ -119,13 +123,13 @@ def unit(form):
     return "GOP/s" if form == "INT8" else "GFLOP/s"
 
 
-def our_rate(form, cpu_list, options, seconds):
+def our_rate(form, cpu_list, options):
     """(10^9 operations a second, per cent of the peak or None) of our own product."""
     case = f"computation-{form}"
     params = [f"{name}={options.size}" for name in "mnk"]
     params.append(f"threads={cpu_list.count(',') + 1}")
     flags = [word for param in params for word in ("--param", param)]
-    result = ours.run_case(case, *flags, "--duration", str(seconds), cpus=cpu_list)
+    result = ours.run_case(case, *flags, "--duration", f"{options.seconds:g}", cpus=cpu_list)
     found = ours.values(result)
     rate, _unit = found[case]
     share = found.get(f"{case}-share")

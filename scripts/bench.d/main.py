@@ -25,6 +25,9 @@ STEPS = {
 }
 
 
+RESULTS = ours.FOLDER / "results.json"
+
+
 @dataclasses.dataclass
 class Machine:
     model: str
@@ -90,31 +93,52 @@ def main():
     if here.load > 0.5 * len(os.sched_getaffinity(0)):
         print("warning: this machine is busy; the figures below are not to be trusted")
     if os.geteuid() == 0:
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, -20)  # also for everything started from here
-        except PermissionError:
-            print("warning: no right to raise the priority; other work may disturb the figures")
-    rows = []
+        raise_priority()
+    everything = []
     for step in options.steps:
         print(f"measuring: {step}", flush=True)
+        rows = []
         try:
-            rows.extend(STEPS[step](here, options))
+            # One by one, so that what was measured before a failure is kept.
+            for row in STEPS[step](here, options):
+                rows.append(row)
         except (ours.Failed, ours.Unsupported, OSError, subprocess.CalledProcessError) as failure:
             print(f"  {step}: {failure}", file=sys.stderr)
             rows.append(table.Row(step, "failed", failed=True))
+        keep(step, here, options, rows)
+        everything += rows
     print()
-    table.show(rows)
-    record = {
+    table.show(everything)
+    print(f"\n{RESULTS}")
+    return 1 if any(row.ok is False for row in everything) else 0
+
+
+def raise_priority():
+    """For this process and all that it starts."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        # Where the kernel groups processes by session, the group's priority is what counts.
+        pathlib.Path("/proc/self/autogroup").write_text("-20")
+    except FileNotFoundError:
+        pass  # a kernel without such groups
+    except OSError as error:
+        print(f"warning: other work may disturb the figures: {error}")
+
+
+def keep(step, here, options, rows):
+    """Writes a step's figures; those of the other steps stay as they are."""
+    try:
+        record = json.loads(RESULTS.read_text())
+    except (FileNotFoundError, ValueError):
+        record = {}
+    record[step] = {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": dataclasses.asdict(here),
-        "load_at_end": os.getloadavg()[0],
+        "load_after": os.getloadavg()[0],
         "options": vars(options),
         "figures": [{**dataclasses.asdict(row), "ok": row.ok} for row in rows],
     }
-    path = ours.FOLDER / "results.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\n{path}")
-    return 1 if any(row.ok is False for row in rows) else 0
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

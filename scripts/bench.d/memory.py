@@ -53,7 +53,7 @@ def stream(program, cpus, seconds):
 def our_rates(cpus, size, seconds):
     params = ["--param", f"bytes={size}", "--param", f"threads={len(cpus)}"]
     cpu_list = ",".join(map(str, cpus))
-    found = ours.values(ours.run_case(CASE, *params, "--duration", str(seconds), cpus=cpu_list))
+    found = ours.values(ours.run_case(CASE, *params, "--duration", f"{seconds:g}", cpus=cpu_list))
     return {kernel: found[metric][0] for kernel, metric in OURS.items()}
 
 

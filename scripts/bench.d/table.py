@@ -63,5 +63,5 @@ def line(row):
     else:
         target = f"{'<=' if row.at_most else '>='} {row.target:g}{' ' + row.unit if row.unit else ''}"
     verdict = {None: row.note, True: "yes", False: "NO"}[row.ok]
-    number = lambda value: "" if value is None else f"{value:.3f}"
-    return (row.figure, row.ours, row.rival, number(row.ratio), number(row.pairwise), target, verdict)
+    ratios = ["" if ratio is None else f"{ratio:.3f}" for ratio in (row.ratio, row.pairwise)]
+    return (row.figure, row.ours, row.rival, *ratios, target, verdict)
