@@ -3,6 +3,26 @@
 //! Everything is found and opened once; a sample is a `pread` of each open file into one buffer
 //! and a scan of its bytes. Rates, sums over devices and statistics are the reader's business:
 //! totals are stored as the kernel counts them. There is no thread, no timer and no retry here.
+//!
+//! | series | instance | what is counted |
+//! |---|---|---|
+//! | `cpu.busy` | none, `cpu0` | seconds in user + nice + system + irq + softirq + steal, guests once |
+//! | `cpu.iowait`, `cpu.steal` | none | seconds idle while a disk was at work; seconds that the hypervisor gave to others |
+//! | `cpu.frequency` | `cpu0` | MHz of the first processor of each core |
+//! | `load.1m`, `.5m`, `.15m`, `.running` | none | the kernel's load averages; tasks that run or could |
+//! | `memory.used`, `.available` | none | total less available; available to new work without swapping |
+//! | `memory.cached`, `.swap_used` | none | page cache with block device buffers; swap in use |
+//! | `pressure.cpu`, `.memory`, `.io` | `some`, `full` | seconds in which some, or all, tasks waited |
+//! | `disk.read`, `.written`, `.busy` | `vda` | bytes; seconds with a request under way |
+//! | `network.received`, `.sent`, `.errors`, `.dropped` | `eth0` | bytes; packets, both ways |
+//! | `rdma.received`, `.sent` | `mlx5_0/1` | bytes of a port's data counters |
+//! | `cgroup.cpu`, `.throttled` | none | seconds of processor time; seconds held back by the limit |
+//! | `cgroup.memory`, `.working_set` | none | bytes charged; the same less inactive file pages |
+//! | `cgroup.pressure_cpu`, `_memory`, `_io` | `some`, `full` | as `pressure`, of the group |
+//! | `temperature.<chip>` | `Package id 0` | °C |
+//! | `power.energy` | `package-0`, `package-0/dram` | joules, going on where the register wraps |
+//! | `power.input` | `power_meter power1` | watts |
+//! | `monitor.sampler_cpu`, `.agent_cpu` | none | processor seconds of the thread that samples, and of its process |
 
 mod devices;
 mod group;

@@ -3,7 +3,7 @@
 use flagperf_host::{Root, facts};
 use flagperf_model::{CacheFacts, MachineFacts, NumaNode};
 
-use crate::tree::{CORES, SOCKETS, Tree, arm, zen};
+use crate::tree::{CORES, SOCKETS, Tree, arm, zen, zen_caches};
 
 fn cache(level: u32, kind: &str, bytes: u64, instances: u32) -> CacheFacts {
     CacheFacts {
@@ -16,7 +16,9 @@ fn cache(level: u32, kind: &str, bytes: u64, instances: u32) -> CacheFacts {
 
 #[test]
 fn many_sockets_with_threads() {
-    let facts = facts(&zen().root());
+    let tree = zen();
+    zen_caches(&tree);
+    let facts = facts(&tree.root());
     let cpu = &facts.cpu;
     let cores = SOCKETS * CORES;
     assert_eq!(
@@ -91,13 +93,11 @@ fn arm_without_model_name() {
 #[test]
 fn without_sysfs_cpuinfo_counts() {
     let tree = Tree::empty();
-    let mut text = String::new();
-    for cpu in 0..4 {
-        text += &format!(
-            "processor\t: {cpu}\nphysical id\t: {}\ncore id\t: 0\n\n",
-            cpu / 2
-        );
-    }
+    let processor = |cpu: u32| {
+        let socket = cpu / 2;
+        format!("processor\t: {cpu}\nphysical id\t: {socket}\ncore id\t: 0\n\n")
+    };
+    let text: String = (0..4).map(processor).collect();
     tree.file("proc/cpuinfo", text);
     let cpu = facts(&tree.root()).cpu;
     assert_eq!((cpu.sockets, cpu.cores, cpu.threads), (2, 2, 4));

@@ -13,7 +13,9 @@ pub(crate) struct Tree(TempDir);
 impl Tree {
     /// A machine that has nothing at all.
     pub(crate) fn empty() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        // Thousands of small files are slow on a busy disk, so they go into memory where possible.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self(dir.unwrap())
     }
 
     pub(crate) fn root(&self) -> Root {
@@ -75,7 +77,7 @@ pub(crate) const SOCKETS: u32 = 8;
 pub(crate) const CORES: u32 = 16;
 
 /// Eight sockets of 16 cores with two threads each: processor n and n + 128 share a core. One
-/// NUMA node and one RAPL zone for each socket, with a part for cores and one for memory.
+/// NUMA node for each socket.
 pub(crate) fn zen() -> Tree {
     let tree = Tree::empty();
     let cores = SOCKETS * CORES;
@@ -85,17 +87,6 @@ pub(crate) fn zen() -> Tree {
         let socket = core / CORES;
         let siblings = format!("{core},{}", core + cores);
         tree.cpu(cpu, socket, &siblings);
-        tree.cache(cpu, 0, 1, "Data", "32K", &siblings);
-        tree.cache(cpu, 1, 1, "Instruction", "32K", &siblings);
-        tree.cache(cpu, 2, 2, "Unified", "1024K", &siblings);
-        let first = core / 4 * 4;
-        let shared = format!(
-            "{first}-{},{}-{}",
-            first + 3,
-            first + cores,
-            first + cores + 3
-        );
-        tree.cache(cpu, 3, 3, "Unified", "32768K", &shared);
         let frequency = [
             ("scaling_cur_freq", "3100500"),
             ("cpuinfo_max_freq", "3700000"),
@@ -124,22 +115,56 @@ pub(crate) fn zen() -> Tree {
         let cpulist = format!("{first}-{last},{}-{}", first + cores, last + cores);
         let meminfo = format!("Node {socket} MemTotal:       1000 kB");
         tree.files(&node, &[("cpulist", &cpulist), ("meminfo", &meminfo)]);
-        let zone = format!("sys/class/powercap/intel-rapl:{socket}");
-        let name = format!("package-{socket}");
-        rapl(&tree, &zone, &name, "1000");
-        rapl(&tree, &format!("{zone}:0"), "core", "10");
-        rapl(&tree, &format!("{zone}:1"), "dram", "500");
     }
     // Memory without processors is no place to run on.
     tree.files(
         "sys/devices/system/node/node8",
         &[("cpulist", ""), ("meminfo", "Node 8 MemTotal: 9 kB")],
     );
-    tree.files("sys/class/powercap/intel-rapl", &[("enabled", "1")]);
     tree.file("proc/stat", stat(2 * cores, 1000));
     tree.files(
         "sys/class/dmi/id",
         &[("sys_vendor", "Supermicro"), ("product_name", "AS -8125GS")],
+    );
+    tree
+}
+
+/// Adds the caches of [`zen`]: two of each core's own on two levels, and one for each four cores.
+pub(crate) fn zen_caches(tree: &Tree) {
+    let cores = SOCKETS * CORES;
+    for cpu in 0..2 * cores {
+        let core = cpu % cores;
+        let siblings = format!("{core},{}", core + cores);
+        tree.cache(cpu, 0, 1, "Data", "32K", &siblings);
+        tree.cache(cpu, 1, 1, "Instruction", "32K", &siblings);
+        tree.cache(cpu, 2, 2, "Unified", "1024K", &siblings);
+        let first = core / 4 * 4;
+        let shared = format!(
+            "{first}-{},{}-{}",
+            first + 3,
+            first + cores,
+            first + cores + 3
+        );
+        tree.cache(cpu, 3, 3, "Unified", "32768K", &shared);
+    }
+}
+
+/// Eight sockets with a RAPL zone each, which has a part for cores and one for memory.
+pub(crate) fn rapl_machine() -> Tree {
+    let tree = Tree::empty();
+    tree.files("sys/class/powercap/intel-rapl", &[("enabled", "1")]);
+    for socket in 0..SOCKETS {
+        let zone = format!("sys/class/powercap/intel-rapl:{socket}");
+        rapl(&tree, &zone, &format!("package-{socket}"), "1000");
+        rapl(&tree, &format!("{zone}:0"), "core", "10");
+        rapl(&tree, &format!("{zone}:1"), "dram", "500");
+    }
+    // Some machines show a package a second time.
+    rapl(
+        &tree,
+        "sys/class/powercap/intel-rapl-mmio:0",
+        "package-0",
+        "9",
     );
     tree
 }
@@ -201,4 +226,14 @@ pub(crate) fn arm() -> Tree {
     tree.file("proc/device-tree/model", "Example Board\0");
     tree.file("proc/stat", stat(128, 10));
     tree
+}
+
+/// `/proc/net/dev` with bytes received; twice as many were sent.
+pub(crate) fn net_dev(rows: &[(&str, u64)]) -> String {
+    let heading = "Inter-| Receive | Transmit\n face |bytes packets|bytes\n".to_owned();
+    let row = |(name, n): &(&str, u64)| {
+        let sent = 2 * n;
+        format!("{name:>6}: {n} 1 2 3 0 0 0 0 {sent} 1 4 5 0 0 0 0\n")
+    };
+    heading + &rows.iter().map(row).collect::<String>()
 }
