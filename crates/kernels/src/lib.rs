@@ -6,12 +6,15 @@
 //! counts, how it warms up and repeats, and which biases remain stands at the top of its module.
 //! Nothing here starts processes, and there is no accelerator in this crate.
 
+mod allreduce;
+mod capacity;
 mod clock;
 mod cpus;
 mod driver;
 pub mod features;
 mod gemm;
 mod kernels;
+mod pair;
 mod params;
 mod peak;
 mod region;

@@ -487,8 +487,8 @@ mod tests {
                     }
                     // SAFETY: each rank writes its own payload only.
                     unsafe {
-                        ptr::write_bytes(segment.payload(rank).cast::<u8>(), rank as u8, 100)
-                    };
+                        ptr::write_bytes(segment.payload(rank).cast::<u8>(), rank as u8, 100);
+                    }
                     segment.barrier().unwrap();
                     // SAFETY: all writes came before the barrier.
                     let last = unsafe { *segment.payload((rank + 1) % 3).cast::<u8>().add(99) };

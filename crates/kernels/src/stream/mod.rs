@@ -30,3 +30,4 @@ mod case;
 mod loops;
 
 pub(crate) use case::run;
+pub(crate) use loops::{BLOCK, Op, Operands, Shape};
