@@ -1,6 +1,7 @@
 """The measuring part of scripts/bench, which see. Needs Python 3.11 and nothing beside it."""
 
 import argparse
+import atexit
 import dataclasses
 import datetime
 import json
@@ -117,8 +118,12 @@ def raise_priority():
     """For this process and all that it starts."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
-        # Where the kernel groups processes by session, the group's priority is what counts.
-        pathlib.Path("/proc/self/autogroup").write_text("-20")
+        # Where the kernel groups processes by session, the group's priority is what counts. The
+        # group is that of the user's shell, so it gets its own priority back.
+        group = pathlib.Path("/proc/self/autogroup")
+        before = group.read_text().rpartition(" ")[2].strip()
+        group.write_text("-20")
+        atexit.register(group.write_text, before)
     except FileNotFoundError:
         pass  # a kernel without such groups
     except OSError as error:
