@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagperf_model::{
-    Better, CaseName, CaseRecord, CaseSpec, Measurement, MetricDecl, MetricName, NodeName,
-    RECORD_PREFIX, RESULT_PREFIX, RankLayout, Unit, Verification,
+    CaseName, CaseRecord, CaseSpec, Measurement, MetricDecl, MetricName, NodeName, RECORD_PREFIX,
+    RESULT_PREFIX, RankLayout,
 };
 
-use crate::classic::{ClassicResult, is_trace, parse_result_line};
-use crate::lines::{Line, Lines};
+use crate::classic::{is_trace, parse_result_line};
+use crate::declared::{check_declared, decimal_results, is_twin, measurement};
+use crate::lines::{Line, Lines, contains};
 use crate::nearest::shown;
 
 /// Most classic result lines kept of a round of a case.
@@ -219,6 +220,11 @@ impl State {
         line: Line<'_>,
         out: &mut Vec<Collected>,
     ) {
+        // When no more classic lines are kept, a flood of them should cost next to nothing.
+        if self.lines_are_full(0) && !contains(line.bytes, RECORD_PREFIX.as_bytes()) {
+            self.dropped_lines += 1;
+            return;
+        }
         let text = String::from_utf8_lossy(line.bytes);
         if line.cut {
             let warning = format!(
@@ -300,12 +306,16 @@ impl State {
             out.extend(self.say(text).map(Collected::Warning));
             return;
         }
-        if self.lines.len() >= MOST_RESULT_LINES || self.bytes + line.len() > MOST_RESULT_BYTES {
+        if self.lines_are_full(line.len()) {
             self.dropped_lines += 1;
             return;
         }
         self.bytes += line.len();
         self.lines.push((node.clone(), rank, line.to_owned()));
+    }
+
+    fn lines_are_full(&self, more: usize) -> bool {
+        self.lines.len() >= MOST_RESULT_LINES || self.bytes + more > MOST_RESULT_BYTES
     }
 
     /// The warning, unless it was given before or too many were.
@@ -324,93 +334,4 @@ impl State {
 
 fn too_many(case: &CaseName) -> String {
     format!("`{case}` reported more than {MOST_MEASUREMENTS} measurements; later ones are not kept")
-}
-
-type ResultKey = (NodeName, Option<u32>, String, &'static str);
-
-/// FlagPerf's cases print a bandwidth or a capacity twice, in powers of ten and in powers of two.
-/// It is one number: the second is left out where the first is there, lest a table mix them.
-fn is_twin(decimal: &BTreeSet<ResultKey>, node: &NodeName, result: &ClassicResult) -> bool {
-    let unit = match result.unit.as_str() {
-        "GiB" => "GB",
-        "GiB/s" => "GB/s",
-        _ => return false,
-    };
-    decimal.contains(&(node.clone(), result.rank, result.metric.clone(), unit))
-}
-
-fn decimal_results(lines: &[(NodeName, u32, String)]) -> BTreeSet<ResultKey> {
-    let mut found = BTreeSet::new();
-    for (node, _, line) in lines {
-        for result in parse_result_line(line) {
-            let unit = match result.unit.as_str() {
-                "GB" => "GB",
-                "GB/s" => "GB/s",
-                _ => continue,
-            };
-            if result.value.is_some() {
-                found.insert((node.clone(), result.rank, result.metric, unit));
-            }
-        }
-    }
-    found
-}
-
-/// A classic result as a measurement, with what its declaration adds to it.
-fn measurement(
-    result: ClassicResult,
-    layout: RankLayout,
-    printed_by: u32,
-    declared: &BTreeMap<MetricName, MetricDecl>,
-) -> Result<Measurement, String> {
-    let metric = MetricName::new(result.metric).map_err(|error| error.to_string())?;
-    let Some(value) = result.value else {
-        return Err(format!("there is no number for `{metric}`"));
-    };
-    let decl = declared.get(&metric);
-    let unit = match decl {
-        Some(decl) if result.unit.is_empty() => decl.unit.clone(),
-        _ => Unit::new(result.unit),
-    };
-    // Where there are several processes on a node, whose number it is shows from whose output it
-    // stood in. Where there is one, the line alone says whether it is a rank's or the node's.
-    let printed_by = (layout != RankLayout::Node).then_some(printed_by);
-    Ok(Measurement {
-        value,
-        unit,
-        better: decl.map_or(Better::Neither, |decl| decl.better),
-        definition: decl.map_or_else(
-            || "as the case printed it; the case does not declare this metric".to_owned(),
-            |decl| decl.definition.clone(),
-        ),
-        rank: result.rank.or(printed_by),
-        device: result.subject,
-        spread: None,
-        repetitions: Vec::new(),
-        verification: Verification::Unchecked(
-            "read from a classic result line, which does not say".to_owned(),
-        ),
-        metric,
-    })
-}
-
-/// What is odd about a measurement, given what the case declares. A case that declares no metrics
-/// may report anything.
-fn check_declared(
-    case: &CaseName,
-    declared: &BTreeMap<MetricName, MetricDecl>,
-    number: &Measurement,
-) -> Option<String> {
-    let metric = &number.metric;
-    match declared.get(metric) {
-        None if declared.is_empty() => None,
-        None => Some(format!(
-            "`{case}` reported the metric `{metric}`, which it does not declare"
-        )),
-        Some(decl) if decl.unit != number.unit => Some(format!(
-            "`{case}` declares `{metric}` in `{}` but reported it in `{}`",
-            decl.unit, number.unit
-        )),
-        Some(_) => None,
-    }
 }

@@ -11,6 +11,7 @@ mod case_file;
 mod catalogue;
 mod classic;
 mod collector;
+mod declared;
 mod layout;
 mod lines;
 mod nearest;

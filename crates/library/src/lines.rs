@@ -61,11 +61,11 @@ impl Lines {
         // are passed over together, without looking for their ends.
         let end = bytes.iter().rposition(|byte| *byte == b'\n');
         let (whole, rest) = bytes.split_at(end.map_or(0, |at| at + 1));
-        if self.find_mark(whole).is_some() {
+        if contains(whole, self.mark) {
             for line in whole.split(|byte| *byte == b'\n') {
                 let cut = line.len() > LONGEST_LINE;
                 let bytes = &line[..line.len().min(LONGEST_LINE + 1)];
-                if self.find_mark(bytes).is_some() {
+                if contains(bytes, self.mark) {
                     each(Line { bytes, cut });
                 }
             }
@@ -80,7 +80,7 @@ impl Lines {
     }
 
     fn end_partial(&mut self, cut: bool, each: &mut impl FnMut(Line<'_>)) {
-        if self.find_mark(&self.partial).is_some() {
+        if contains(&self.partial, self.mark) {
             each(Line {
                 bytes: &self.partial,
                 cut,
@@ -89,24 +89,27 @@ impl Lines {
         self.partial.clear();
     }
 
-    fn find_mark(&self, bytes: &[u8]) -> Option<usize> {
-        let first = *self.mark.first()?;
-        let mut from = 0;
-        while let Some(at) = bytes[from..].iter().position(|byte| *byte == first) {
-            from += at;
-            if bytes[from..].starts_with(self.mark) {
-                return Some(from);
-            }
-            from += 1;
-        }
-        None
-    }
-
     /// Hands on the last line if the stream ended without an end of line.
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Line<'_>)) {
         self.end_partial(false, &mut each);
         self.partial = Vec::new();
     }
+}
+
+/// True if `bytes` contain `text`, whose first byte is taken to be rare.
+pub(crate) fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    let Some(first) = text.first() else {
+        return true;
+    };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        rest = &rest[at..];
+        if rest.starts_with(text) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
 }
 
 #[cfg(test)]
