@@ -99,8 +99,7 @@ impl Sampler {
                 due += interval * missed;
             }
             match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Order::Start { .. }) => {}
+                Err(RecvTimeoutError::Timeout) | Ok(Order::Start { .. }) => {}
                 Ok(Order::Stop) => break true,
                 Err(RecvTimeoutError::Disconnected) => break false,
             }
@@ -124,7 +123,7 @@ impl Sampler {
         // The moment is taken in the middle of the reading: half of its length is the error.
         let before = self.started.elapsed();
         self.monitor.sample(&mut self.row);
-        let middle = before.midpoint(self.started.elapsed());
+        let middle = (before + self.started.elapsed()) / 2;
         self.block
             .times
             .push(self.clock.unix.plus_nanos(middle.as_nanos() as i64));

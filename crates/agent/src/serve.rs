@@ -270,7 +270,7 @@ impl Agent {
                 }
             };
             ranks.push(Rank {
-                rank: process.rank,
+                number: process.rank,
                 pid,
                 ended: false,
                 output_open: pid.is_some(),

@@ -63,7 +63,7 @@ pub(crate) struct Task {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rank {
-    pub(crate) rank: u32,
+    pub(crate) number: u32,
     /// Absent if it was never started.
     pub(crate) pid: Option<u32>,
     pub(crate) ended: bool,
@@ -143,7 +143,7 @@ impl Task {
         }
         outbox.send(&FromAgent::Exited {
             task: self.id,
-            rank: rank.rank,
+            rank: rank.number,
             end,
             asked,
         });

@@ -1,0 +1,140 @@
+//! The command line: types and help texts, no behaviour.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::values;
+
+/// Measures AI hardware: arithmetic rate, memory and interconnects, with processor, memory, power
+/// and temperature recorded meanwhile.
+#[derive(Debug, Parser)]
+#[command(name = "flagperf", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run cases and record what they measure
+    Run(RunArgs),
+    /// Show the record of a run
+    Report(ReportArgs),
+    /// List the cases, and whether this machine can run them
+    List(ListArgs),
+    /// Serve a controller over standard input and output (started by `flagperf run`)
+    #[command(hide = true)]
+    Agent,
+    /// Run one rank of a built-in case (started by an agent)
+    #[command(hide = true)]
+    Case(CaseArgs),
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    every case passed (cases this machine lacks the instructions for do not count,
+       unless they were asked for by name)
+  1    a case failed, timed out, stalled or was lost
+  2    the command line or a setting is wrong; nothing was started
+  3    every case passed, but the record is incomplete (a full disk, say)
+  130  interrupted: once (Ctrl-C) ends the case in order, twice ends everything at once";
+
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(crate) struct RunArgs {
+    /// Cases to run, by name; all of them if none is named
+    pub(crate) cases: Vec<String>,
+
+    /// Run each case this many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
+
+    /// How long a built-in case measures, warm-up and checks apart
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub(crate) duration: Duration,
+
+    /// End a case that runs longer than this
+    /// [default: 6 × duration + 2m for built-in cases, 1h for others]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// End a case that neither writes nor uses a processor for this long [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) stall: Option<Duration>,
+
+    /// Time from one sample of the monitors to the next, from 10ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
+    pub(crate) interval: Duration,
+
+    /// Set a parameter of the cases that have it (repeatable)
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
+
+    /// Directory of cases of one's own, besides the built-in ones
+    #[arg(long = "cases", value_name = "DIR")]
+    pub(crate) case_directory: Option<PathBuf>,
+
+    /// Directory that receives the run's own directory
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) results: PathBuf,
+
+    /// Print what would be done, every process with its arguments, environment and directory, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with_all = ["json", "dry_run"])]
+    pub(crate) quiet: bool,
+
+    /// Print what happens as one JSON object a line (with --dry-run: the plan)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Directory of a run
+    pub(crate) run: PathBuf,
+
+    /// What to write
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Terminal)]
+    pub(crate) format: Format,
+
+    /// File to write to, instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The summary shown at the end of a run
+    Terminal,
+    /// A page of its own with all time series, readable offline
+    Html,
+    /// Tables for a document
+    Markdown,
+    /// Everything, for programs
+    Json,
+    /// One line a number, for spreadsheets
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Directory of cases of one's own, besides the built-in ones
+    #[arg(long = "cases", value_name = "DIR")]
+    pub(crate) case_directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaseArgs {
+    /// The kernel
+    pub(crate) kernel: String,
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub(crate) duration: Duration,
+    /// Set a parameter (repeatable)
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
+}

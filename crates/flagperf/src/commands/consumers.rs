@@ -1,0 +1,54 @@
+//! Who listens to the engine: the recorder always, and a printer of some kind.
+
+use std::io::Write;
+
+use flagperf_engine::{Consumer, Emission};
+use flagperf_store::Recorder;
+
+use crate::progress::Progress;
+
+/// What the user watches while a run goes on.
+pub(crate) enum Printer {
+    /// Nothing.
+    Quiet,
+    /// Progress for people.
+    Progress(Progress),
+    /// Every event as a line of JSON.
+    Json,
+}
+
+/// The recorder and the printer, as one consumer.
+pub(crate) struct Listeners {
+    pub(crate) recorder: Recorder,
+    pub(crate) printer: Printer,
+}
+
+impl Consumer for Listeners {
+    fn take(&mut self, emission: &Emission<'_>) {
+        match emission {
+            Emission::Event(event) => {
+                self.recorder.event(event);
+                match &mut self.printer {
+                    Printer::Quiet => {}
+                    Printer::Progress(progress) => progress.event(event),
+                    Printer::Json => {
+                        if let Ok(line) = serde_json::to_string(event) {
+                            // A reader that has gone away does not end the run.
+                            let _ = writeln!(std::io::stdout().lock(), "{line}");
+                        }
+                    }
+                }
+            }
+            Emission::CaseBegins(case) => {
+                self.recorder.begin_case(case);
+                if let Printer::Progress(progress) = &mut self.printer {
+                    progress.case_begins(case);
+                }
+            }
+            Emission::Output { node, rank, bytes } => {
+                self.recorder.output(*node as u32, *rank, bytes);
+            }
+            Emission::Samples { node, block } => self.recorder.samples(*node as u32, block),
+        }
+    }
+}

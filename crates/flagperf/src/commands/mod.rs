@@ -1,0 +1,27 @@
+//! The commands, one a file.
+
+mod case;
+mod consumers;
+mod list;
+mod report;
+mod run;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::report(&args),
+        Command::List(args) => list::list(&args),
+        Command::Agent => agent(),
+        Command::Case(args) => case::case(args),
+    }
+}
+
+fn agent() -> Result<Exit, Failure> {
+    flagperf_agent::serve(std::io::stdin(), std::io::stdout())
+        .map(|()| Exit::Success)
+        .map_err(Failure::internal)
+}

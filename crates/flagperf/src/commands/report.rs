@@ -1,0 +1,124 @@
+//! `flagperf report`: the record of a run in a form for people or programs.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use flagperf_report::{RunData, TerminalOptions};
+use flagperf_store::ReadError;
+
+use crate::cli::{Format, ReportArgs};
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
+    let data = load(&args.run)?;
+    let text = match args.format {
+        Format::Terminal => {
+            let colour = args.output.is_none() && wants_colour();
+            flagperf_report::terminal(&data, &terminal_options(colour, &args.run))
+        }
+        Format::Html => flagperf_report::html(&data),
+        Format::Markdown => flagperf_report::markdown(&data),
+        Format::Json => flagperf_report::json(&data),
+        Format::Csv => flagperf_report::csv(&data),
+    };
+    match &args.output {
+        Some(path) => write_whole(path, text.as_bytes()).map_err(|error| {
+            Failure::usage(format!(
+                "the report cannot be written to `{}`: {error}",
+                path.display()
+            ))
+        })?,
+        // A reader that has seen enough closes the pipe; that is no error.
+        None => drop(std::io::stdout().lock().write_all(text.as_bytes())),
+    }
+    Ok(Exit::Success)
+}
+
+/// Reads a run directory.
+fn load(directory: &Path) -> Result<RunData, Failure> {
+    flagperf_store::read_run(directory)
+        .map(data)
+        .map_err(|error: ReadError| Failure::usage(error))
+}
+
+fn data(run: flagperf_store::LoadedRun) -> RunData {
+    let mut missing = run.missing.clone();
+    let mut samples = Vec::new();
+    for (result_index, result) in run.record.results.iter().enumerate() {
+        for node in &run.record.nodes {
+            match run.samples(result, node.rank) {
+                Ok(Some(found)) => {
+                    missing.extend(found.damage);
+                    samples.push(flagperf_report::CaseSamples {
+                        result_index,
+                        node: node.name.to_string(),
+                        decls: found.series,
+                        block: found.block,
+                    });
+                }
+                Ok(None) => {}
+                Err(error) => missing.push(error.to_string()),
+            }
+        }
+    }
+    RunData {
+        record: run.record,
+        missing,
+        samples,
+    }
+}
+
+/// The last page of a run: read back from the directory, so that what is shown is what is recorded.
+pub(crate) fn summary(directory: &Path) -> Result<String, Failure> {
+    let data = load(directory)?;
+    Ok(flagperf_report::terminal(
+        &data,
+        &terminal_options(wants_colour(), directory),
+    ))
+}
+
+/// Writes `report.html` into a run directory.
+pub(crate) fn write_page(directory: &Path) -> Result<(), Failure> {
+    let data = load(directory)?;
+    let path = directory.join("report.html");
+    write_whole(&path, flagperf_report::html(&data).as_bytes()).map_err(|error| {
+        Failure::internal(format!("`{}` cannot be written: {error}", path.display()))
+    })
+}
+
+/// Writes a file under a temporary name and then gives it its own, so that nobody ever sees half of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let is_plain = !path.exists() || path.is_file();
+    if !is_plain {
+        // A device or a pipe takes bytes, not another name.
+        return std::fs::write(path, bytes);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".part{}", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    if written.is_err() {
+        drop(std::fs::remove_file(&part));
+    }
+    written
+}
+
+fn wants_colour() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+fn terminal_options(colour: bool, directory: &Path) -> TerminalOptions {
+    let stdout = std::io::stdout();
+    let width = if stdout.is_terminal() {
+        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col))
+    } else {
+        100
+    };
+    TerminalOptions {
+        colour,
+        // A terminal that does not know its width says 0.
+        width: if width == 0 { 80 } else { width },
+        location: Some(directory.display().to_string()),
+        ..TerminalOptions::default()
+    }
+}

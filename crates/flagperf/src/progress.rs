@@ -1,0 +1,285 @@
+//! What a person sees while a run goes on: one line a case, on standard error.
+//!
+//! On a terminal the line of the running case is redrawn with the time left and the value so far,
+//! only when something happens: a clock that ticks by itself would use the processors that are being
+//! measured. Elsewhere there are plain lines with the time of day.
+
+use std::io::Write;
+
+use flagperf_model::{Event, EventKind, Outcome, Phase, PlannedCase, Timestamp};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::tz::TimeZone;
+use owo_colors::OwoColorize;
+
+/// Progress of one run.
+pub(crate) struct Progress {
+    /// The line of the running case; absent when standard error is no terminal.
+    line: Option<ProgressBar>,
+    total: u32,
+    current: Option<Current>,
+}
+
+/// The running case.
+struct Current {
+    label: String,
+    started: Timestamp,
+    expected_s: Option<f64>,
+    phase: &'static str,
+    /// `171.3 GFLOPS`, when the case has said so.
+    value: Option<String>,
+    /// Seconds of measurement to come, and when the case said so.
+    remaining: Option<(f64, Timestamp)>,
+    primary: Option<String>,
+    result: Option<String>,
+}
+
+impl Progress {
+    pub(crate) fn new(on_terminal: bool) -> Self {
+        let line = on_terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(
+                ProgressStyle::with_template("{msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        Self {
+            line,
+            total: 0,
+            current: None,
+        }
+    }
+
+    pub(crate) fn case_begins(&mut self, case: &PlannedCase) {
+        let name = case.name();
+        let label = if case.rounds > 1 {
+            format!("{name} (round {} of {})", case.round, case.rounds)
+        } else {
+            name.to_string()
+        };
+        let primary = case.spec.metrics.iter().find(|metric| metric.primary);
+        self.current = Some(Current {
+            label,
+            started: Timestamp::default(),
+            expected_s: case.expected_s,
+            phase: "starting",
+            value: None,
+            remaining: None,
+            primary: primary.map(|metric| metric.name.to_string()),
+            result: None,
+        });
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        match &event.what {
+            EventKind::RunStarted {
+                cases, directory, ..
+            } => {
+                self.total = *cases;
+                self.say(event.at, &format!("recording in {directory}"));
+            }
+            EventKind::CaseStarted { index, .. } => {
+                if let Some(current) = &mut self.current {
+                    current.started = event.at;
+                    current.label = format!("[{index}/{}] {}", self.total, current.label);
+                }
+                if self.line.is_none()
+                    && let Some(current) = &self.current
+                {
+                    let text = match current.expected_s {
+                        Some(seconds) => {
+                            format!("{}: started, about {seconds:.0} s", current.label)
+                        }
+                        None => format!("{}: started", current.label),
+                    };
+                    self.say(event.at, &text);
+                }
+            }
+            EventKind::Phase { rank: 0, phase, .. } => {
+                if let Some(current) = &mut self.current {
+                    current.phase = match phase {
+                        Phase::Prepare => "preparing",
+                        Phase::Warmup => "warming up",
+                        Phase::Measure => "measuring",
+                        Phase::Verify => "checking",
+                        Phase::End => "ending",
+                    };
+                }
+            }
+            EventKind::Live {
+                rank: 0,
+                value,
+                unit,
+                remaining_s,
+                ..
+            } => {
+                if let Some(current) = &mut self.current {
+                    current.value = Some(format!("{} {unit}", significant(*value)));
+                    current.remaining = Some((*remaining_s, event.at));
+                }
+            }
+            EventKind::Measured { measurement, .. } => {
+                if let Some(current) = &mut self.current {
+                    let is_primary = current
+                        .primary
+                        .as_ref()
+                        .is_none_or(|primary| primary == measurement.metric.as_str());
+                    if is_primary && current.result.is_none() {
+                        current.result = Some(format!(
+                            "{} {}",
+                            significant(measurement.value),
+                            measurement.unit
+                        ));
+                    }
+                }
+            }
+            EventKind::CaseEnded {
+                case,
+                outcome,
+                seconds,
+                ..
+            } => self.ended(event.at, case.as_str(), outcome, *seconds),
+            EventKind::Warning { message } => {
+                self.say(event.at, &format!("{} {message}", "warning:".yellow()));
+            }
+            EventKind::StrayProcesses { commands, .. } => self.say(
+                event.at,
+                &format!(
+                    "{} the case left processes behind, which were ended: {}",
+                    "warning:".yellow(),
+                    commands.join(", ")
+                ),
+            ),
+            EventKind::Interrupted { count: 1 } => self.say(
+                event.at,
+                "interrupted: ending the case in order; once more ends it at once",
+            ),
+            EventKind::NodeSilent { node, seconds } => {
+                self.say(
+                    event.at,
+                    &format!("node {node} has been silent for {seconds:.0} s"),
+                );
+            }
+            EventKind::NodeBack { node } => {
+                self.say(event.at, &format!("node {node} speaks again"));
+            }
+            EventKind::NodeLost { node, reason } => {
+                self.say(
+                    event.at,
+                    &format!("{} node {node} is lost: {reason}", "error:".red()),
+                );
+            }
+            EventKind::RunEnded { .. } => {
+                if let Some(line) = &self.line {
+                    line.finish_and_clear();
+                }
+            }
+            EventKind::NodeReady { .. }
+            | EventKind::Phase { .. }
+            | EventKind::Live { .. }
+            | EventKind::Note { .. }
+            | EventKind::MonitorStopped { .. }
+            | EventKind::Interrupted { .. } => {}
+        }
+        self.redraw(event.at);
+    }
+
+    fn ended(&mut self, at: Timestamp, case: &str, outcome: &Outcome, seconds: f64) {
+        let current = self.current.take();
+        let label = current
+            .as_ref()
+            .map_or(case, |current| current.label.as_str());
+        let text = match outcome {
+            Outcome::Passed => {
+                let result = current
+                    .as_ref()
+                    .and_then(|current| current.result.as_deref());
+                format!(
+                    "{label}: {} in {seconds:.1} s, {}",
+                    "passed".green(),
+                    result.unwrap_or("no number")
+                )
+            }
+            Outcome::Unsupported { .. } | Outcome::NotRun => {
+                format!("{label}: {}", outcome.to_string().yellow())
+            }
+            Outcome::Failed { .. }
+            | Outcome::TimedOut { .. }
+            | Outcome::Stalled { .. }
+            | Outcome::Aborted
+            | Outcome::Lost { .. } => {
+                format!(
+                    "{label}: {} after {seconds:.1} s",
+                    outcome.to_string().red()
+                )
+            }
+        };
+        self.say(at, &text);
+    }
+
+    fn redraw(&self, now: Timestamp) {
+        let (Some(line), Some(current)) = (&self.line, &self.current) else {
+            return;
+        };
+        let left = match (current.remaining, current.expected_s) {
+            (Some((seconds, at)), _) => Some(seconds - now.seconds_since(at)),
+            (None, Some(expected)) => Some(expected - now.seconds_since(current.started)),
+            (None, None) => None,
+        };
+        let left = left.map_or_else(String::new, |left| format!("  {:.0} s left", left.max(0.0)));
+        let value = current.value.as_deref().unwrap_or_default();
+        line.set_message(format!(
+            "{}: {}{left}  {value}",
+            current.label, current.phase
+        ));
+    }
+
+    /// A line that stays.
+    fn say(&self, at: Timestamp, text: &str) {
+        match &self.line {
+            Some(line) => line.suspend(|| drop(writeln!(anstream::stderr().lock(), "{text}"))),
+            None => drop(writeln!(
+                anstream::stderr().lock(),
+                "{} {text}",
+                time_of_day(at)
+            )),
+        }
+    }
+}
+
+fn time_of_day(at: Timestamp) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0)).map_or_else(
+        |_| String::from("--:--:--"),
+        |moment| {
+            let local = moment.to_zoned_datetime(TimeZone::system());
+            local.strftime("%H:%M:%S").to_string()
+        },
+    )
+}
+
+/// Four significant digits.
+fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let decimals = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.012_345_6, "0.01235"),
+            (1.0, "1.000"),
+            (171.26, "171.3"),
+            (54_321.0, "54321"),
+        ] {
+            assert_eq!(significant(value), text);
+        }
+    }
+}
