@@ -35,7 +35,7 @@ pub(crate) fn place() -> PathBuf {
 #[test]
 #[ignore = "runs as a child of `killed_at_any_moment_the_directory_reads`"]
 fn record_until_killed() {
-    let cases: Vec<_> = (1..=500).map(|round| planned("x", round, 500)).collect();
+    let cases: Vec<_> = (1..=60).map(|round| planned("x", round, 60)).collect();
     let mut recorder = begin(&place(), cases.clone(), 1);
     for (index, planned) in cases.iter().enumerate() {
         passing_case(&mut recorder, planned, 2 + 10 * index as i64);
@@ -43,21 +43,22 @@ fn record_until_killed() {
     recorder.finish(flagperf_model::RunState::Finished);
 }
 
-fn wait_for_run(results: &Path, child: &mut Child) -> PathBuf {
+/// Waits until the child has written so many bytes of events, and returns the run directory.
+fn wait_for_events(results: &Path, bytes: u64, child: &mut Child) -> PathBuf {
     let begun = Instant::now();
     loop {
         let found = std::fs::read_dir(results).unwrap().flatten().next();
         if let Some(found) = found
             && found.path().join("run.json").exists()
         {
-            return found.path();
+            let events = std::fs::metadata(found.path().join("events.jsonl"));
+            if events.map_or(0, |file| file.len()) >= bytes {
+                return found.path();
+            }
         }
         assert!(child.try_wait().unwrap().is_none(), "the child ended early");
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "no run directory"
-        );
-        std::thread::sleep(Duration::from_micros(200));
+        assert!(begun.elapsed() < Duration::from_mins(1), "no events");
+        std::thread::sleep(Duration::from_micros(50));
     }
 }
 
@@ -71,14 +72,14 @@ fn killed_at_any_moment_the_directory_reads() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let directory = wait_for_run(results.path(), &mut process);
-        // Spread over the first 150 ms, a few cases long, without a pattern.
-        std::thread::sleep(Duration::from_micros((turn * 7919) % 150_000 + turn * 37));
+        // From before the first event to the tenth case or so, at moments without a pattern.
+        let directory = wait_for_events(results.path(), turn * turn * 53, &mut process);
+        std::thread::sleep(Duration::from_micros((turn * 7919) % 9000));
         process.kill().unwrap();
         process.wait().unwrap();
 
         let run = read_run(&directory).unwrap();
-        assert_eq!(run.record.plan.cases.len(), 500, "run.json is always whole");
+        assert_eq!(run.record.plan.cases.len(), 60, "run.json is always whole");
         // Lines go out in one write, so a kill does not tear them; the only thing missing is the end.
         for line in &run.missing {
             assert!(
@@ -102,6 +103,7 @@ fn killed_at_any_moment_the_directory_reads() {
             }
         }
     }
-    assert!(ended_cases > 0, "no child got as far as the end of a case");
+    // How many cases a kill interrupts is chance; that some had ended is not.
+    assert!(ended_cases > 0);
     println!("{ended_cases} ended cases, {lost_cases} lost ones read");
 }

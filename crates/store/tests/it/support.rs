@@ -144,7 +144,7 @@ pub(crate) fn facts() -> MachineFacts {
             sockets: 1,
             cores: 2,
             threads: 4,
-            max_mhz: Some(2899.999_999_7),
+            max_mhz: Some(2_899.999_999_7),
             ..CpuFacts::default()
         },
         memory: MemoryFacts {
