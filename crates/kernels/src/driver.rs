@@ -63,6 +63,9 @@ pub(crate) enum CaseError {
     /// Another rank is missing or failed.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// A matrix product cannot be set up.
+    #[error(transparent)]
+    Product(crate::gemm::Error),
     /// Memory was refused.
     #[error("{bytes} bytes of memory cannot be mapped")]
     Memory {

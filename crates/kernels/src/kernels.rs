@@ -1,10 +1,38 @@
 //! The table of kernels.
 
 use crate::driver::Kernel;
-use crate::{allreduce, capacity, pair, stream};
+use crate::{allreduce, capacity, pair, products, stream};
+
+/// Parameters of a matrix product.
+const PRODUCT_PARAMS: [&str; 4] = ["m", "n", "k", "seed"];
 
 /// All kernels.
-pub(crate) const TABLE: [Kernel; 4] = [
+pub(crate) const TABLE: [Kernel; 9] = [
+    Kernel {
+        name: "gemm-fp64",
+        params: &PRODUCT_PARAMS,
+        run: products::fp64,
+    },
+    Kernel {
+        name: "gemm-fp32",
+        params: &PRODUCT_PARAMS,
+        run: products::fp32,
+    },
+    Kernel {
+        name: "gemm-bf16",
+        params: &PRODUCT_PARAMS,
+        run: products::bf16,
+    },
+    Kernel {
+        name: "gemm-int8",
+        params: &PRODUCT_PARAMS,
+        run: products::int8,
+    },
+    Kernel {
+        name: "gemm-fp16",
+        params: &PRODUCT_PARAMS,
+        run: products::fp16,
+    },
     Kernel {
         name: "memory-bandwidth",
         params: &["bytes"],

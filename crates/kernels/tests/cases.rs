@@ -262,6 +262,45 @@ fn pin(rank: u32) {
     sched_setaffinity(None, &set).unwrap();
 }
 
+#[test]
+fn matrix_products() {
+    for (format, unit) in [
+        ("FP64", "TFLOPS"),
+        ("FP32", "TFLOPS"),
+        ("BF16", "TFLOPS"),
+        ("INT8", "TOPS"),
+        ("FP16", "TFLOPS"),
+    ] {
+        let kernel = format!("gemm-{}", format.to_lowercase());
+        let sizes = [("m", "100"), ("n", "130"), ("k", "70"), ("seed", "5")];
+        let printed = here(args(&kernel, 10, &sizes));
+        let name = format!("computation-{format}");
+        if printed.end == CaseEnd::Unsupported {
+            // Every processor multiplies these two.
+            assert!(!["FP64", "FP32"].contains(&format));
+            let named = |record: &CaseRecord| matches!(record, CaseRecord::Unsupported { feature } if !feature.is_empty());
+            assert!(printed.records.last().is_some_and(named));
+            assert!(printed.measurements().is_empty() && printed.classic.is_empty());
+        } else {
+            let metrics = [
+                name.clone(),
+                format!("{name}-peak"),
+                format!("{name}-share"),
+            ];
+            for (measurement, metric) in printed.measurements().iter().zip(&metrics) {
+                assert_eq!(measurement.metric.as_str(), metric);
+                assert!(measurement.value > 0.0 && measurement.spread.unwrap().n >= 2);
+            }
+            assert_eq!(printed.end, CaseEnd::Passed, "{}", printed.failure());
+            assert_eq!(printed.measurements().len(), 3);
+            assert_eq!(printed.classic.len(), 1);
+            assert!(printed.classic[0].starts_with(&format!("Rank 0's {name}=")));
+            assert!(printed.classic[0].ends_with(unit));
+            assert_eq!(printed.note("size"), Some("m 100, n 130, k 70"));
+        }
+    }
+}
+
 const BANDWIDTHS: [&str; 4] = [
     "main_memory-bandwidth",
     "main_memory-bandwidth-scale",
@@ -492,22 +531,33 @@ impl Limited {
                 rest.strip_prefix(prefix)
             })
         };
-        let name = format!("flagperf-test-{}", std::process::id());
-        let (path, limit) = if let Some(group) = below("memory:/") {
-            let path = Path::new("/sys/fs/cgroup/memory").join(group).join(name);
-            (path, "memory.limit_in_bytes")
+        // Version 2 forbids limits below a group that has processes itself, unless it is the root.
+        let (candidates, limit) = if let Some(group) = below("memory:/") {
+            let mount = Path::new("/sys/fs/cgroup/memory");
+            (vec![mount.join(group)], "memory.limit_in_bytes")
         } else if let Some(group) = below(":/") {
-            (
-                Path::new("/sys/fs/cgroup").join(group).join(name),
-                "memory.max",
-            )
+            let mount = Path::new("/sys/fs/cgroup");
+            (vec![mount.join(group), mount.to_owned()], "memory.max")
         } else {
             return Err("this process is in no memory control group".to_owned());
         };
-        fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let group = Self(path);
-        fs::write(group.0.join(limit), LIMIT.to_string()).map_err(|e| format!("{limit}: {e}"))?;
-        Ok(group)
+        let mut problems = Vec::new();
+        for parent in candidates {
+            let path = parent.join(format!("flagperf-test-{}", std::process::id()));
+            match fs::create_dir(&path) {
+                Err(error) => problems.push(format!("{}: {error}", path.display())),
+                Ok(()) => {
+                    let group = Self(path);
+                    match fs::write(group.0.join(limit), LIMIT.to_string()) {
+                        Ok(()) => return Ok(group),
+                        Err(error) => {
+                            problems.push(format!("{}/{limit}: {error}", group.0.display()));
+                        }
+                    }
+                }
+            }
+        }
+        Err(problems.join("; "))
     }
 
     /// How many processes the out-of-memory killer has killed in it.
