@@ -1,10 +1,11 @@
-//! Prints what this machine's monitors cost, source by source.
+//! Prints what this machine's monitors cost, source by source. An argument names another root than
+//! `/`: a tree of files that stands for a larger machine.
 #![expect(clippy::print_stdout, reason = "printing is what this example is for")]
 
 use flagperf_host::{Monitor, Root, facts, thread_cpu_ns};
 
 fn main() {
-    let root = Root::new("/");
+    let root = Root::new(std::env::args().nth(1).unwrap_or_else(|| "/".into()));
     println!("{:#?}", facts(&root));
     let mut monitor = Monitor::open(&root);
     for absent in monitor.absent() {

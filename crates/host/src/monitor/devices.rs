@@ -193,7 +193,7 @@ fn probe_rdma(probe: &mut Probe<'_>) {
             for (way, name) in both {
                 match probe.root.hold(format!("{counters}/port_{way}_data")) {
                     Ok(file) => {
-                        files.push(Paced::new(file));
+                        files.push(Paced::sensor(file));
                         // The InfiniBand specification counts in words of four bytes.
                         let bytes = counter(name, Unit::BYTES, 4.0);
                         series.push(of(format!("{device}/{port}"), bytes));

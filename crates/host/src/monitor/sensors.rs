@@ -16,26 +16,34 @@ pub(super) fn probe(probe: &mut Probe<'_>) {
 
 /// A file whose reading may be slow: sensors behind a bus or in firmware take milliseconds, and
 /// some interrupt the processor that they belong to. It is left alone for a multiple of the time
-/// that a reading takes, see [`REST`].
+/// that a reading takes.
 pub(super) struct Paced {
     file: Held,
     /// Not to be read before, in nanoseconds of the monotonic clock.
     due: u64,
     /// How long the last two readings took, in nanoseconds.
     took: [u64; 2],
+    /// How many times as long as a reading took it rests, for each file of its source.
+    rest: u64,
 }
 
-/// A file of a source with n files rests for this times n as long as its reading took, so that all
-/// of them together never take more than one percent of the time, however slow they are. Files
-/// that the processor itself answers (frequency, RAPL) take microseconds and hardly ever rest.
+/// A sensor of a source with n files rests for this times n as long as its reading took, so that
+/// all of them together never take more than one percent of the time, however slow they are. Most
+/// of that time a slow sensor's reader sleeps; it is not processor time.
 const REST: u64 = 100;
 
 impl Paced {
-    pub(super) fn new(file: Held) -> Self {
+    /// A sensor, with the usual rest.
+    pub(super) fn sensor(file: Held) -> Self {
+        Self::resting(file, REST)
+    }
+
+    pub(super) fn resting(file: Held, rest: u64) -> Self {
         Self {
             file,
             due: 0,
             took: [0; 2],
+            rest,
         }
     }
 
@@ -51,7 +59,7 @@ impl Paced {
         // The shorter of the last two, since one reading may be long only because the scheduler
         // took the processor away in its middle.
         self.took = [self.took[1], end.saturating_sub(start)];
-        let rest = REST.saturating_mul(files as u64);
+        let rest = self.rest.saturating_mul(files as u64);
         self.due = end.saturating_add(rest.saturating_mul(self.took[0].min(self.took[1])));
         content
     }
@@ -196,7 +204,7 @@ fn add_states(
     for (decl, path) in found {
         match probe.root.hold(path) {
             Ok(file) => {
-                files.push(Paced::new(file));
+                files.push(Paced::sensor(file));
                 series.push(decl);
             }
             Err(reason) => probe.lacks(&decl.name, reason),
@@ -255,7 +263,7 @@ fn probe_energy(probe: &mut Probe<'_>) {
         match root.hold(format!("{class}/{dir}/energy_uj")) {
             Ok(file) => {
                 zones.push(Zone {
-                    file: Paced::new(file),
+                    file: Paced::sensor(file),
                     range: root
                         .number(format!("{class}/{dir}/max_energy_range_uj"))
                         .unwrap_or(0),
