@@ -8,7 +8,7 @@
     reason = "a tool for looking at reports, not part of the program"
 )]
 
-#[path = "../tests/fixture/mod.rs"]
+#[path = "../tests/it/fixture.rs"]
 mod fixture;
 
 use std::path::PathBuf;

@@ -1,14 +1,16 @@
 //! What people and programs read of a run: a terminal summary, an HTML page, Markdown, JSON, CSV,
 //! and the statistics behind them.
 //!
-//! Every function takes a [`RunData`] and gives back text. Nothing here reads a file, asks the
-//! environment whether there is a terminal, or prints.
+//! Every function takes a [`RunData`] and gives back text. Nothing here asks the
+//! environment whether there is a terminal, or prints; only [`load`] reads, and what it reads are
+//! the samples that belong to a record.
 #![forbid(unsafe_code)]
 
 mod csv;
 mod data;
 mod html;
 mod json;
+mod load;
 mod markdown;
 mod number;
 mod sampling;
@@ -21,6 +23,7 @@ pub use csv::csv;
 pub use data::{CaseSamples, RunData};
 pub use html::html;
 pub use json::{REPORT_SCHEMA, json};
+pub use load::load;
 pub use markdown::markdown;
 pub use sampling::{Piece, downsample};
 pub use shown::rate_unit;

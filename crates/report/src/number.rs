@@ -34,18 +34,47 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-/// A share as percent with two significant digits, one decimal at most above 10: `0.034`, `0.8`, `12.5`.
+/// A share as percent: two decimals, one from 10 on. `0.81`, `0.07`, `12.5`.
 pub(crate) fn percent(share: f64) -> String {
     let value = share * 100.0;
-    if !value.is_finite() {
-        return "not a number".to_owned();
-    }
     match value.abs() {
-        v if v == 0.0 => "0".to_owned(),
-        v if v >= 1.0 => format!("{value:.1}"),
-        v if v >= 0.1 => format!("{value:.2}"),
-        v if v >= 0.001 => format!("{value:.3}"),
-        _ => "<0.001".to_owned(),
+        v if !v.is_finite() => "not a number".to_owned(),
+        v if v >= 9.995 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A small share as percent with two significant digits: `0.034`, `0.0021`.
+pub(crate) fn small_percent(share: f64) -> String {
+    let value = share * 100.0;
+    if value.abs() >= 1.0 {
+        return percent(share);
+    }
+    digits(value, 2)
+}
+
+/// The digits of a statistic beside a small picture: four significant ones from 1 on, three below.
+pub(crate) fn statistic(value: f64) -> String {
+    if value.abs() < 1.0 {
+        digits(value, 3)
+    } else {
+        short(value)
+    }
+}
+
+/// A number with so many significant digits, without zeros at the end; no fewer than the whole
+/// part has.
+pub(crate) fn digits(value: f64, wanted: i32) -> String {
+    if value == 0.0 || !(1e-6..1e4).contains(&value.abs()) {
+        return short(value);
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    let decimals = usize::try_from(wanted - 1 - exponent).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 
@@ -169,10 +198,17 @@ mod tests {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(32 << 20), "32 MiB");
         assert_eq!(bytes(25_122_000_000), "23.4 GiB");
-        assert_eq!(percent(0.000_34), "0.034");
+        assert_eq!(percent(0.000_34), "0.03");
         assert_eq!(percent(0.008), "0.80");
         assert_eq!(percent(0.124_9), "12.5");
-        assert_eq!(percent(0.000_000_1), "<0.001");
+        assert_eq!(percent(0.099_96), "10.0");
+        assert_eq!(small_percent(0.000_34), "0.034");
+        assert_eq!(small_percent(0.000_000_2), "0.00002");
+        assert_eq!(small_percent(0.0), "0");
+        assert_eq!(statistic(0.023_21), "0.0232");
+        assert_eq!(statistic(97.753), "97.75");
+        assert_eq!(digits(0.006_985, 2), "0.007");
+        assert_eq!(digits(822.41, 2), "822");
         assert_eq!(moment(Timestamp(0)), "1970-01-01 00:00:00 UTC");
         assert_eq!(rfc3339(Timestamp(1_500_000_000)), "1970-01-01T00:00:01.5Z");
     }

@@ -41,47 +41,87 @@ pub fn downsample(pieces: &[Option<Piece>], buckets: usize) -> Vec<Option<Piece>
     };
 
     let mut out = Vec::with_capacity(buckets * 2);
-    let mut open: Option<(usize, Piece, Piece)> = None;
+    let mut open: Option<Bucket> = None;
     let mut gap = false;
     for piece in pieces {
         let Some(piece) = piece else {
             gap = true;
             continue;
         };
-        let bucket = bucket_of(piece);
+        let place = bucket_of(piece);
         match &mut open {
-            Some((current, low, high)) if *current == bucket => {
-                if piece.value < low.value {
-                    *low = *piece;
-                }
-                if piece.value > high.value {
-                    *high = *piece;
-                }
-            }
+            Some(bucket) if bucket.place == place => bucket.add(*piece, gap),
             _ => {
-                // A gap seen so far lies in the stretch that ends here or between the two.
-                close(&mut out, open.replace((bucket, *piece, *piece)), gap);
-                gap = false;
+                let before = open.replace(Bucket::new(place, *piece));
+                if let Some(bucket) = before {
+                    let broken = gap || bucket.broken;
+                    out.extend(bucket.ends().into_iter().map(Some));
+                    out.extend(broken.then_some(None));
+                }
             }
         }
+        gap = false;
     }
-    close(&mut out, open, false);
+    // There is nothing behind the last stretch, so a gap inside it stands between its points.
+    if let Some(bucket) = open {
+        match bucket.ends().as_slice() {
+            [first, ..] if bucket.broken => {
+                let last = bucket.last_extreme();
+                out.extend([Some(*first), None, Some(last)]);
+            }
+            ends => out.extend(ends.iter().copied().map(Some)),
+        }
+    }
     out
 }
 
-fn close(out: &mut Vec<Option<Piece>>, bucket: Option<(usize, Piece, Piece)>, gap: bool) {
-    let Some((_, low, high)) = bucket else {
-        return;
-    };
-    if low == high {
-        out.push(Some(low));
-    } else if low.begin <= high.begin {
-        out.extend([Some(low), Some(high)]);
-    } else {
-        out.extend([Some(high), Some(low)]);
+/// What is kept of a stretch of time.
+struct Bucket {
+    place: usize,
+    low: Piece,
+    high: Piece,
+    last: Piece,
+    /// True if a gap lies between two of its pieces.
+    broken: bool,
+}
+
+impl Bucket {
+    fn new(place: usize, piece: Piece) -> Self {
+        Self {
+            place,
+            low: piece,
+            high: piece,
+            last: piece,
+            broken: false,
+        }
     }
-    if gap {
-        out.push(None);
+
+    fn add(&mut self, piece: Piece, after_gap: bool) {
+        if piece.value < self.low.value {
+            self.low = piece;
+        }
+        if piece.value > self.high.value {
+            self.high = piece;
+        }
+        self.last = piece;
+        self.broken |= after_gap;
+    }
+
+    /// The extremes in the order they came; one if they are the same.
+    fn ends(&self) -> Vec<Piece> {
+        match self.low.begin.cmp(&self.high.begin) {
+            std::cmp::Ordering::Less => vec![self.low, self.high],
+            std::cmp::Ordering::Equal => vec![self.low],
+            std::cmp::Ordering::Greater => vec![self.high, self.low],
+        }
+    }
+
+    /// The later extreme, or the last piece if all values are the same.
+    fn last_extreme(&self) -> Piece {
+        match self.ends().as_slice() {
+            [_, later] => *later,
+            _ => self.last,
+        }
     }
 }
 
@@ -123,8 +163,8 @@ mod tests {
     proptest! {
         #[test]
         fn extremes_order_and_bounds(
-            values in prop::collection::vec(prop::option::weighted(0.9, -1e6f64..1e6), 0..500),
-            buckets in 1usize..80,
+            values in prop::collection::vec(prop::option::weighted(0.9, -1e6f64..1e6), 0..200),
+            buckets in 1usize..60,
         ) {
             let pieces = gauge(&values);
             let thin = downsample(&pieces, buckets);

@@ -24,7 +24,7 @@ pub(crate) struct Shown {
     pub(crate) unit: &'static str,
     /// A unit that is not one of ours, or empty.
     pub(crate) other: String,
-    /// What a hundred percent are, such as ` of a core`; empty otherwise.
+    /// What a hundred percent are, such as ` of one core`; empty otherwise.
     pub(crate) of: &'static str,
 }
 
@@ -83,12 +83,10 @@ impl Shown {
 fn busy(decl: &SeriesDecl, threads: Option<u32>) -> (f64, &'static str) {
     let family = decl.name.split('.').next().unwrap_or_default();
     match (family, decl.scope, &decl.instance, threads) {
-        ("pressure" | "psi", ..) => (1.0, " of the time"),
-        ("cpu", Scope::Machine, None, Some(threads)) => {
-            (1.0 / f64::from(threads), " of the machine")
-        }
-        ("disk" | "net" | "network", ..) => (1.0, " of the time"),
-        _ => (1.0, " of a core"),
+        ("pressure" | "psi", ..) => (1.0, " of time"),
+        ("cpu", Scope::Machine, None, Some(threads)) => (1.0 / f64::from(threads), " of machine"),
+        ("disk" | "net" | "network", ..) => (1.0, " of time"),
+        _ => (1.0, " of one core"),
     }
 }
 
@@ -160,12 +158,12 @@ mod tests {
         let shown = Shown::of(&total, Some(4), 4.0);
         assert_eq!(
             (shown.factor, shown.unit(), shown.of),
-            (25.0, "%", " of the machine")
+            (25.0, "%", " of machine")
         );
-        assert_eq!(Shown::of(&total, None, 4.0).of, " of a core");
+        assert_eq!(Shown::of(&total, None, 4.0).of, " of one core");
         let core = decl("cpu.busy", Some("cpu0"), Unit::SECONDS, SeriesKind::Counter);
         let shown = Shown::of(&core, Some(4), 1.0);
-        assert_eq!((shown.factor, shown.of), (100.0, " of a core"));
+        assert_eq!((shown.factor, shown.of), (100.0, " of one core"));
         assert_eq!(rate_unit(&core).as_str(), "s/s");
         let stall = decl(
             "pressure.cpu",
@@ -175,7 +173,7 @@ mod tests {
         );
         let shown = Shown::of(&stall, Some(4), 1e5);
         assert!((shown.factor * 1e5 - 10.0).abs() < 1e-9);
-        assert_eq!(shown.of, " of the time");
+        assert_eq!(shown.of, " of time");
     }
 
     #[test]

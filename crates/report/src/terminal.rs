@@ -36,6 +36,9 @@ const WIDE: usize = 100;
 /// A terminal is never taken for narrower than this; below it, lines are broken by the terminal.
 const NARROWEST: usize = 24;
 
+/// Characters of a line of output that are shown; the rest is in the record.
+const LONGEST_LINE: usize = 400;
+
 /// Writes the summary: a head, one table, what failed and why, and where the record lies.
 pub fn terminal(run: &RunData, options: &TerminalOptions) -> String {
     let mut page = Page {
@@ -101,10 +104,10 @@ impl Page {
 
 fn head(page: &mut Page, run: &RunData) {
     let record = &run.record;
-    let mut title = format!("{}  {}", record.run, moment(record.started));
+    let mut title = format!("{} · {}", record.run, moment(record.started));
     if let Some(ended) = record.ended {
         title.push_str(
-            &format_args!("  {}", duration(ended.seconds_since(record.started))).to_string(),
+            &format_args!(" · {}", duration(ended.seconds_since(record.started))).to_string(),
         );
     }
     page.prose(BOLD, 2, &title);
@@ -195,10 +198,14 @@ fn table(page: &mut Page, cases: &[CaseView<'_>]) {
     if label + 2 + numbers <= page.width {
         wide_table(page, &rows, &columns, label + 2 + numbers);
     } else {
-        narrow_table(page, &rows, &columns);
+        narrow_table(page, &rows);
     }
-    let legend = "spread: standard deviation of the repetitions divided by their mean";
-    page.prose(DIM, 2, legend);
+    let mut legend =
+        "spread: standard deviation of the repetitions divided by their mean".to_owned();
+    if cases.iter().any(|case| case.rounds.len() > 1) {
+        legend.push_str("; above rounds: their median, and the spread between them");
+    }
+    page.prose(DIM, 2, &legend);
 }
 
 struct Columns {
@@ -265,8 +272,13 @@ fn wide_table(page: &mut Page, rows: &[Cells<'_>], columns: &Columns, width: usi
             continue;
         }
         let style = style_of(row.row.outcome);
-        let indent = columns.label + 2;
         let text = without_number(row);
+        if text.is_empty() {
+            let numbers = columns.numbers(&page.paint, row);
+            page.line(&format!("{label}  {numbers}"));
+            continue;
+        }
+        let indent = columns.label + 2;
         let mut lines = wrap(&text, page.width - indent, 0).into_iter();
         let first = page.paint.apply(style, &lines.next().unwrap_or_default());
         page.line(&format!("{label}  {first}"));
@@ -278,25 +290,47 @@ fn wide_table(page: &mut Page, rows: &[Cells<'_>], columns: &Columns, width: usi
     page.line(&rule);
 }
 
-fn narrow_table(page: &mut Page, rows: &[Cells<'_>], columns: &Columns) {
+/// Each row's label on one line and its numbers below it.
+fn narrow_table(page: &mut Page, rows: &[Cells<'_>]) {
     for row in rows {
-        let indent = " ".repeat((row.row.depth + 1) * 2);
+        let indent = (row.row.depth + 1) * 2;
         let plain = if row.row.depth == 0 { BOLD } else { DIM };
         let label = page.paint.apply(plain, &row.label);
         page.line(&label);
-        if row.value.is_some() {
-            let numbers = Columns {
-                interval: 0,
-                ..*columns
+        let trimmed = |text: &Option<String>| text.as_deref().unwrap_or("").trim().to_owned();
+        let number = format!("{} {}", trimmed(&row.value), row.unit);
+        let why = without_number(row);
+        let state = if why.is_empty() { &row.state } else { &why };
+        let state_style = style_of(row.row.outcome);
+        let parts = [
+            (Style::new(), number.trim().to_owned()),
+            (DIM, trimmed(&row.cv)),
+        ];
+        let parts = parts
+            .into_iter()
+            .chain(
+                wrap(state, page.width - indent, 0)
+                    .into_iter()
+                    .map(|line| (state_style, line)),
+            )
+            .filter(|(_, text)| !text.is_empty());
+        let mut line = String::new();
+        let mut used = 0;
+        for (style, text) in parts {
+            if used > 0 && used + 2 + len(&text) > page.width - indent {
+                page.line(&format!("{}{line}", " ".repeat(indent)));
+                line.clear();
+                used = 0;
             }
-            .numbers(&page.paint, row);
-            page.line(&format!("{indent}{}", numbers.trim_start()));
-        } else {
-            let style = style_of(row.row.outcome);
-            for line in wrap(&without_number(row), page.width - indent.len(), 0) {
-                let line = page.paint.apply(style, &line);
-                page.line(&format!("{indent}{line}"));
+            if used > 0 {
+                line.push_str("  ");
+                used += 2;
             }
+            used += len(&text);
+            line.push_str(&page.paint.apply(style, &text));
+        }
+        if used > 0 {
+            page.line(&format!("{}{line}", " ".repeat(indent)));
         }
     }
     page.line("");
@@ -305,6 +339,7 @@ fn narrow_table(page: &mut Page, rows: &[Cells<'_>], columns: &Columns) {
 /// What a row without a number says instead. The details of a failure stand below the table.
 fn without_number(row: &Cells<'_>) -> String {
     match row.row.outcome {
+        _ if row.value.is_some() => String::new(),
         Some(outcome) if outcome.is_failure() => format!("{}, see below", row.state),
         _ => printable(row.row.text.as_deref().unwrap_or("")),
     }
@@ -326,7 +361,9 @@ fn failures(page: &mut Page, case: &CaseView<'_>, tail_lines: usize) {
         let skipped = result.tail.len().saturating_sub(tail_lines);
         for line in &result.tail[skipped..] {
             let bar = page.paint.apply(DIM, "  │ ");
-            page.line(&format!("{bar}{}", printable(line)));
+            let shown: String = line.chars().take(LONGEST_LINE).collect();
+            let more = if shown.len() < line.len() { "…" } else { "" };
+            page.line(&format!("{bar}{}{more}", printable(&shown)));
         }
         for directory in &result.directories {
             page.prose(DIM, 4, &format!("  all of its output: {directory}"));

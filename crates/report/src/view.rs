@@ -98,8 +98,10 @@ impl<'a> CaseView<'a> {
             .iter()
             .filter(|(_, result)| result.outcome == Outcome::Passed)
             .count();
-        if count > 1 && passed < count && outcome.is_failure() {
+        if count > 1 && passed > 0 && outcome.is_failure() {
             format!("{} ({passed} of {count} passed)", outcome.word())
+        } else if count > 1 && passed == count {
+            format!("passed ({count} rounds)")
         } else {
             outcome.word().to_owned()
         }
@@ -177,7 +179,7 @@ impl<'a> CaseView<'a> {
         head.text = if primary.is_empty() {
             self.reason()
         } else {
-            (rounds && head.value.is_some()).then(|| "median of rounds".to_owned())
+            None
         };
         let several = primary.len() > 1;
         for key in secondary {
@@ -356,7 +358,7 @@ impl Cost {
         };
         format!(
             "monitors used {} % of one core; {} samples, {late}",
-            crate::number::percent(self.share),
+            crate::number::small_percent(self.share),
             self.samples,
         )
     }
@@ -380,19 +382,17 @@ pub(crate) fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
     parts.join(", ")
 }
 
-/// Text of other programs made safe to show: control characters, and with them escape sequences
-/// that could move a cursor or change a title, become U+FFFD; a tab becomes spaces.
+/// True for characters that act on what shows a text instead of being shown: control characters,
+/// and marks that reorder text.
+pub(crate) fn is_invisible(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text of other programs made safe to show on one line: an invisible character, and with it an
+/// escape sequence that could move a cursor or change a title, becomes U+FFFD; a tab four spaces.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let (times, c) = match c {
-                '\t' => (4, ' '),
-                // Marks that reorder text could make a line read differently from what it holds.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => (1, '\u{fffd}'),
-                c if c.is_control() => (1, '\u{fffd}'),
-                c => (1, c),
-            };
-            std::iter::repeat_n(c, times)
-        })
+    text.replace('\t', "    ")
+        .chars()
+        .map(|c| if is_invisible(c) { '\u{fffd}' } else { c })
         .collect()
 }

@@ -7,7 +7,7 @@ use super::chart::{Axis, Chart};
 use super::{heat, mark, strip};
 use crate::number::{duration, percent, significant};
 use crate::shown::FAMILIES;
-use crate::view::{CaseView, printable};
+use crate::view::CaseView;
 use crate::{CaseSamples, RunData, Series};
 
 /// Up to this many numbers of a round are shown as cards, more as a table.
@@ -22,7 +22,7 @@ pub(super) fn section(run: &RunData, case: &CaseView<'_>, place: usize, points: 
         section.case id={ "case-" (place) } {
             h2 { (mark(case.outcome())) " " (case.name) " " small { (case.state()) } }
             @if let Some(planned) = case.planned {
-                p.lead { (printable(&planned.spec.summary)) }
+                p.lead { (&planned.spec.summary) }
             }
             @if case.rounds.is_empty() {
                 @if let Some(reason) = case.reason() { p { (reason) } }
@@ -44,11 +44,11 @@ fn round(
 ) -> Markup {
     html! {
         @if result.outcome != flagperf_model::Outcome::Passed {
-            p.outcome.bad[result.outcome.is_failure()] { (printable(&result.outcome.to_string())) }
+            p.outcome.bad[result.outcome.is_failure()] { (&result.outcome.to_string()) }
         }
         @if !result.tail.is_empty() {
             p.label { "Last lines of its output" }
-            pre tabindex="0" { @for line in &result.tail { (printable(line)) "\n" } }
+            pre tabindex="0" { @for line in &result.tail { (line) "\n" } }
         }
         @if result.measurements.len() <= CARDS {
             div.metrics { @for (node, m) in &result.measurements { (card(run, case, node, m)) } }
@@ -57,12 +57,12 @@ fn round(
         }
         @if !result.notes.is_empty() {
             dl.notes { @for (_, key, value) in distinct(result) {
-                div { dt { (printable(key)) } dd { (printable(value)) } }
+                div { dt { (key) } dd { (value) } }
             } }
         }
         @if !result.result_lines.is_empty() {
             details { summary { "Result lines as printed (" (result.result_lines.len()) ")" }
-                pre tabindex="0" { @for (_, line) in &result.result_lines { (printable(line)) "\n" } }
+                pre tabindex="0" { @for (_, line) in &result.result_lines { (line) "\n" } }
             }
         }
         @for samples in run.samples_of(index) { (monitors(run, result, samples, points)) }
@@ -93,22 +93,22 @@ fn card(run: &RunData, case: &CaseView<'_>, node: &NodeName, m: &Measurement) ->
     html! {
         article.m {
             h4 { (case.short_name(&m.metric)) @if !whose.is_empty() { " " span { (whose.join(" ")) } } }
-            p.big { (significant(m.value)) " " span { (printable(m.unit.as_str())) } }
+            p.big { (significant(m.value)) " " span { (m.unit.as_str()) } }
             @if let Some(s) = m.spread.filter(|s| s.n > 1) {
                 p.sub { "spread " (percent(s.cv)) " %, 95 % interval "
                     span.nw { (significant(s.ci95[0])) " – " (significant(s.ci95[1])) } }
             }
             (strip::large(m))
             p.sub { (verification(&m.verification)) }
-            p.def { (printable(&m.definition)) @if m.better == Better::Lower { " Lower is better." } }
+            p.def { (&m.definition) @if m.better == Better::Lower { " Lower is better." } }
         }
     }
 }
 
 fn verification(verification: &Verification) -> Markup {
     html! { @match verification {
-        Verification::Checked(how) => { span.ok { "✓ checked" } ": " (printable(how)) },
-        Verification::Unchecked(why) => { span.na { "– not checked" } ": " (printable(why)) },
+        Verification::Checked(how) => { span.ok { "✓ checked" } ": " (how) },
+        Verification::Unchecked(why) => { span.na { "– not checked" } ": " (why) },
     } }
 }
 
@@ -124,9 +124,9 @@ fn measurement_table(case: &CaseView<'_>, result: &CaseResult) -> Markup {
                 th scope="row" { (case.short_name(&m.metric)) }
                 td { (node) }
                 td.n { @if let Some(rank) = m.rank { (rank) } }
-                td { (printable(m.device.as_deref().unwrap_or(""))) }
+                td { (m.device.as_deref().unwrap_or("")) }
                 td.n { (significant(m.value)) }
-                td { (printable(m.unit.as_str())) }
+                td { (m.unit.as_str()) }
                 td.n { @if let Some(s) = m.spread.filter(|s| s.n > 1) { (percent(s.cv)) " %" } }
                 td { (strip::small(m)) }
                 td { (verification(&m.verification)) }
@@ -164,7 +164,7 @@ fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: u
         .find(|node| node.name.as_str() == samples.node)
         .map_or(&[][..], |node| &node.absent);
     html! {
-        div.monitors data-t=(axis.seconds()) style={ "--t:'" (duration(axis.seconds())) "'" } {
+        div.monitors data-t=(axis.seconds()) style={ "--t:'" (duration(axis.seconds()).replace(' ', "\u{202f}")) "'" } {
             p.label {
                 "Monitors"
                 @if run.record.nodes.len() > 1 { " of " (samples.node) }
@@ -177,26 +177,31 @@ fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: u
                     None => "the case told of no measured window; statistics are of its whole time",
                 }
             }
-            @for (group, family) in groups.iter().zip(FAMILIES) {
-                @if !group.charts.is_empty() || !group.heats.is_empty() {
-                    h4.family { (family) }
-                    div.grid {
+            div.grid { @for (group, family) in groups.iter().zip(FAMILIES) {
+                @if !group.heats.is_empty() {
+                    section.fam.full aria-label={ (family) ", by instance" } {
+                        h4 { (family) }
                         @for heat in &group.heats { (heat::draw(heat, &axis, threads)) }
+                    }
+                }
+                @if !group.charts.is_empty() {
+                    section.fam aria-label=(family) style={ "--n:" (group.charts.len()) } {
+                        h4 { (family) @if !group.heats.is_empty() { ", total" } }
                         @for chart in &group.charts { (chart.draw(&axis, points)) }
                     }
                 }
-            }
+            } }
             @if !flat.is_empty() {
                 details {
                     summary { "Series that did not change (" (flat.len()) ")" }
-                    div.grid { @for chart in &flat { (chart.draw(&axis, points)) } }
+                    div.grid { section.fam.full { @for chart in &flat { (chart.draw(&axis, points)) } } }
                 }
             }
             @if !absent.is_empty() {
                 details {
                     summary { "Not recorded on this node (" (absent.len()) ")" }
                     ul.gone { @for absent in absent {
-                        li { b { (printable(&absent.name)) } ": " (printable(&absent.reason)) }
+                        li { b { (&absent.name) } ": " (&absent.reason) }
                     } }
                 }
             }

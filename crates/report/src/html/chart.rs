@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use flagperf_model::{Timestamp, Window};
 use maud::{Markup, html};
 
-use crate::number::short;
+use crate::number::{digits, short, statistic};
 use crate::sampling::{Piece, downsample};
 use crate::shown::Shown;
 use crate::{RunData, Series, Stats, window_stats};
@@ -115,8 +115,8 @@ impl<'a> Chart<'a> {
         };
         let to = if self.shown.unit() == "%" && high > 50.0 && high <= 105.0 && from == 0.0 {
             high.max(100.0)
-        } else if high == 0.0 && from == 0.0 {
-            1.0
+        } else if from == 0.0 {
+            round_up(high)
         } else {
             high + 0.08 * (high - from)
         };
@@ -128,6 +128,8 @@ impl<'a> Chart<'a> {
         let decl = self.series.decl;
         let (from, to) = self.scale();
         let unit = self.shown.unit();
+        // A space that justified text does not stretch.
+        let end = |value: f64| format!("{}\u{202f}{unit}", digits(value, 3));
         let y = |value: f64| {
             let share = (value * self.shown.factor - from) / (to - from);
             HEIGHT - (share.clamp(0.0, 1.0) * HEIGHT as f64).round() as i64
@@ -139,7 +141,7 @@ impl<'a> Chart<'a> {
                     b { (decl.name) @if let Some(instance) = &decl.instance { " " i { (instance) } } }
                     " " span { (unit) (self.shown.of) }
                 }
-                div.p data-l=(short(from)) data-h=(short(to)) data-u=(unit) {
+                div.p data-l=(end(from)) data-h=(end(to)) data-u=(unit) {
                     @if path.is_empty() {
                         p.none { "no sample" }
                     } @else {
@@ -175,12 +177,24 @@ impl<'a> Chart<'a> {
             Some(stats) => {
                 dl.s {
                     @for (name, value) in [("mean", stats.mean), ("max", stats.max), ("min", stats.min), ("std", stats.std)] {
-                        div { dt { (name) } dd { (short(value * self.shown.factor)) } }
+                        @let value = value * self.shown.factor;
+                        div { dt { (name) } dd { (if name == "std" { digits(value, 2) } else { statistic(value) }) } }
                     }
                 }
             }
         } }
     }
+}
+
+/// The next round number, so that scales are easy to read; 1 for 0.
+fn round_up(value: f64) -> f64 {
+    const ROUND: [f64; 10] = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+    if value <= 0.0 {
+        return 1.0;
+    }
+    let decade = 10f64.powf(value.log10().floor());
+    let found = ROUND.iter().map(|r| r * decade).find(|r| *r >= value);
+    found.unwrap_or(10.0 * decade)
 }
 
 /// A gauge's samples further apart than this many usual distances are not joined: between them
@@ -280,6 +294,19 @@ impl Pen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scales_end_at_round_numbers() {
+        for (value, round) in [
+            (0.0, 1.0),
+            (6.72, 8.0),
+            (8.4, 10.0),
+            (100.0, 100.0),
+            (0.034, 0.04),
+        ] {
+            assert!((round_up(value) / round - 1.0).abs() < 1e-12, "{value}");
+        }
+    }
 
     #[test]
     fn paths_break_at_gaps_and_dot_lone_points() {

@@ -59,7 +59,7 @@ pub(super) fn draw(all: &[Series<'_>], axis: &Axis, threads: Option<u32>) -> Mar
                 span { (shown.unit()) (shown.of) ", " (first) " (top) to " (last) }
                 span.key aria-hidden="true" { "0 " @for level in 1..=LEVELS { i.(format_args!("h{level}")) {} } " " (short(top)) " " (shown.unit()) }
             }
-            div.p style={ "height:" (height) "px" } data-top=(short(top)) data-u=(shown.unit()) data-i=(names.join(" ")) data-r=(rows) {
+            div.p style={ "height:" (height) "px" } data-l="0\u{202f}s" data-h="" data-top=(short(top)) data-u=(shown.unit()) data-i=(names.join(" ")) data-r=(rows) {
                 svg viewBox={ "0 0 " (grid.columns) " " (rows) } preserveAspectRatio="none" role="img" aria-label=(label) {
                     @for (level, path) in grid.paths(shown.factor, top).iter().enumerate() {
                         @if !path.is_empty() { path.(format_args!("h{level}")) d=(path) {} }
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(grid.columns, 9);
         let mut sums = vec![(0.0, 0.0); 4];
         add(&series, &axis, &mut sums);
-        assert_eq!(sums[0], (4.0 / 2.0, 2.0));
+        assert_eq!(sums[0], (1.0, 1.0), "a mean of 1 over one column");
         assert_eq!(sums[1].0, 0.0);
         assert_eq!(sums[2], (0.0, 0.0), "a gap");
         assert_eq!(sums[3], (0.5, 0.5));

@@ -14,7 +14,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::RunData;
 use crate::number::{duration, moment};
-use crate::view::{CaseView, Cost, Tally, cases, printable};
+use crate::view::{CaseView, Cost, Tally, cases};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -60,7 +60,18 @@ pub fn html(run: &RunData) -> String {
             }
         }
     };
-    page.into_string()
+    visible(&page.into_string())
+}
+
+/// The page without control characters, which HTML forbids, and without marks that reorder text,
+/// which could make a line read differently from what it holds. They become U+FFFD.
+fn visible(page: &str) -> String {
+    let visible = |c: char| match c {
+        '\n' | '\t' => c,
+        c if crate::view::is_invisible(c) => '\u{fffd}',
+        c => c,
+    };
+    page.chars().map(visible).collect()
 }
 
 fn header(run: &RunData) -> Markup {
@@ -117,7 +128,7 @@ fn damage(run: &RunData) -> Markup {
             @if !items.is_empty() {
                 section.callout aria-label=(title) {
                     h2 { (title) }
-                    ul { @for item in items { li { (printable(item)) } } }
+                    ul { @for item in items { li { (item) } } }
                 }
             }
         }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{mark, strip};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row, printable};
+use crate::view::{CaseView, Row};
 
 /// The section with one table over all cases.
 pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
@@ -22,7 +22,7 @@ pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
         section #results {
             h2 { "Results" }
             table.results {
-                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median." }
+                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median. Above rounds stands the median over the rounds, with the spread between them." }
                 thead { tr {
                     th scope="col" { "Case" }
                     th.n scope="col" { "Value" }
@@ -52,11 +52,11 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
         tr.(format_args!("d{}", row.depth)) {
             th scope="row" {
                 @if row.depth == 0 { a href={ "#case-" (place) } { (row.label) } }
-                @else { (printable(&row.label)) }
+                @else { (&row.label) }
             }
             @if let (Some(value), Some(number)) = (&row.value, number) {
                 td.n { (number) }
-                td { (printable(&value.unit)) }
+                td { (&value.unit) }
                 td.n.mid { @if let Some(s) = spread { (percent(s.cv)) " %" } }
                 td.n.wide { @if let Some(s) = spread {
                     (significant(s.ci95[0])) " – " (significant(s.ci95[1]))
@@ -65,16 +65,15 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
                 td.state {
                     @if row.depth == 0 {
                         (mark(row.outcome)) span.word { " " (case.state()) }
-                        @if let Some(text) = &row.text { span.note { (text) } }
                     } @else if let Some(outcome) = row.outcome {
                         (mark(Some(outcome))) span.word { " " (outcome.word()) }
                     }
                 }
+            } @else if let Some(text) = &row.text {
+                td.why colspan="6" { (mark(row.outcome)) " " (text) }
             } @else {
-                td.why colspan="6" {
-                    @if row.outcome.is_some() || row.depth == 0 { (mark(row.outcome)) " " }
-                    @if let Some(text) = &row.text { (printable(text)) }
-                }
+                td {} td {} td.mid {} td.wide {} td.wide {}
+                td.state { (mark(row.outcome)) span.word { " " (case.state()) } }
             }
         }
     }

@@ -35,7 +35,7 @@
     plot.line = plot.line || points(plot.querySelector("path"));
     var y = at(plot.line, share * width);
     if (y === null) return "no sample";
-    var low = +plot.dataset.l, high = +plot.dataset.h;
+    var low = parseFloat(plot.dataset.l), high = parseFloat(plot.dataset.h);
     return number(low + ((high - low) * (height - y)) / height) + " " + plot.dataset.u;
   }
   function heat(plot, share, down) {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::RunData;
 use crate::number::{bytes, duration, shell, short};
-use crate::view::{CaseView, printable};
+use crate::view::CaseView;
 
 /// The sections "How it was run" and "Machine".
 pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
@@ -37,7 +37,7 @@ pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
                             td.n { (duration(planned.limits.stall_s)) }
                             td.n { (planned.tasks.iter().map(|task| task.processes.len()).sum::<usize>()) }
                             td { @for (name, value) in &planned.params {
-                                span.param { (name) "=" (printable(&value.to_string())) } " "
+                                span.param { (name) "=" (&value.to_string()) } " "
                             } }
                         } } } }
                     }
@@ -59,11 +59,11 @@ fn machine(node: &NodeRecord) -> Markup {
             None => p { "It did not answer; nothing is known of it." },
             Some(facts) => {
                 dl.pairs { @for (name, value) in pairs(facts) {
-                    dt { (name) } dd { (printable(&value)) }
+                    dt { (name) } dd { (&value) }
                 } }
                 @if !facts.cpu.features.is_empty() {
                     details { summary { "Instruction set features (" (facts.cpu.features.len()) ")" }
-                        p.features { (printable(&facts.cpu.features.join(" "))) }
+                        p.features { (&facts.cpu.features.join(" ")) }
                     }
                 }
             }
@@ -73,8 +73,8 @@ fn machine(node: &NodeRecord) -> Markup {
                 caption { "Not recorded on this node, and why" }
                 thead { tr { th scope="col" { "Series" } th scope="col" { "Reason" } } }
                 tbody { @for absent in &node.absent { tr {
-                    th scope="row" { (printable(&absent.name)) }
-                    td { (printable(&absent.reason)) }
+                    th scope="row" { (&absent.name) }
+                    td { (&absent.reason) }
                 } } }
             }
         }

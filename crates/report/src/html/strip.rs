@@ -28,7 +28,7 @@ pub(super) fn large(m: &Measurement) -> Markup {
             (draw(m, "strip"))
             div.ends aria-hidden="true" {
                 span { (significant(spread.min)) }
-                span { "min – max of " (spread.n) " repetitions, first at the top" }
+                span { (spread.n) " repetitions" }
                 span { (significant(spread.max)) }
             }
         }
@@ -57,7 +57,7 @@ fn draw(m: &Measurement, class: &str) -> Markup {
     }
     let [low, high] = spread.ci95;
     let label = format!(
-        "{} repetitions from {} to {} {}; median {}, 95 % interval {} to {}",
+        "{} repetitions, first at the top, from {} to {} {}; median {}, 95 % interval {} to {}",
         spread.n,
         significant(spread.min),
         significant(spread.max),

@@ -1,0 +1,73 @@
+//! The terminal summary.
+
+use flagperf_report::{TerminalOptions, terminal};
+
+use crate::fixture::{Size, run};
+
+fn options(width: usize, colour: bool) -> TerminalOptions {
+    TerminalOptions {
+        width,
+        colour,
+        location: Some("results/run20261123144616-a1b2c3".to_owned()),
+        ..TerminalOptions::default()
+    }
+}
+
+#[test]
+fn eighty_columns() {
+    insta::assert_snapshot!(terminal(&run(Size::SMALL), &options(80, false)));
+}
+
+#[test]
+fn thirty_six_columns() {
+    insta::assert_snapshot!(terminal(&run(Size::SMALL), &options(36, false)));
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let run = run(Size::SMALL);
+    for width in [36, 80, 120] {
+        let coloured = terminal(&run, &options(width, true));
+        assert!(coloured.contains("\u{1b}["));
+        let mut plain = String::new();
+        let mut rest = coloured.as_str();
+        while let Some((before, after)) = rest.split_once("\u{1b}[") {
+            plain.push_str(before);
+            rest = after.split_once('m').unwrap().1;
+        }
+        plain.push_str(rest);
+        let trim =
+            |text: &str| -> Vec<String> { text.lines().map(|l| l.trim_end().to_owned()).collect() };
+        assert_eq!(trim(&plain), trim(&terminal(&run, &options(width, false))));
+    }
+}
+
+#[test]
+fn lines_fit_at_every_width() {
+    let mut run = run(Size::SMALL);
+    for result in &mut run.record.results {
+        // The lines of a program are shown as they are.
+        result.tail.clear();
+        result.directories.clear();
+    }
+    for width in 36..200 {
+        for line in terminal(&run, &options(width, false)).lines() {
+            let fits = line.chars().count() <= width || line.starts_with("record: ");
+            assert!(fits, "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn decimal_points_stand_below_each_other() {
+    let text = terminal(&run(Size::SMALL), &options(80, false));
+    let points: Vec<usize> = text
+        .lines()
+        .filter(|line| {
+            line.contains(" GB/s") || line.contains(" TFLOPS") || line.contains(" GiB  ")
+        })
+        .map(|line| line.chars().position(|c| c == '.').unwrap())
+        .collect();
+    assert!(points.len() > 10);
+    assert!(points.iter().all(|p| *p == points[0]), "{text}");
+}
