@@ -5,6 +5,8 @@ mod children;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod record;
