@@ -215,25 +215,22 @@ impl Appender {
     /// Appends. After a failure a bulk file takes nothing more.
     pub(crate) fn append(&mut self, disk: &mut Disk, bytes: &[u8]) {
         let Some(file) = &self.file else { return };
+        // A torn line gets its end first, so that it spoils no other.
+        let mut end = if self.torn { &b"\n"[..] } else { &[] };
         let mut rest = bytes;
+        let mut attempt = || write(file, &mut end).and_then(|()| write(file, &mut rest));
         let result = if disk.full && self.weight == Weight::Bulk {
             Err(io::ErrorKind::StorageFull.into())
         } else {
-            let mut first = Ok(());
-            if self.torn {
-                first = write(file, &mut &b"\n"[..]);
-            }
-            first
-                .and_then(|()| write(file, &mut rest))
-                .or_else(|error| {
-                    if disk.make_room(&error) && self.weight == Weight::Vital {
-                        write(file, &mut rest)
-                    } else {
-                        Err(error)
-                    }
-                })
+            attempt().or_else(|error| {
+                if disk.make_room(&error) && self.weight == Weight::Vital {
+                    attempt()
+                } else {
+                    Err(error)
+                }
+            })
         };
-        self.torn = result.is_err() && (self.torn || rest.len() < bytes.len());
+        self.torn = !end.is_empty() || (!rest.is_empty() && rest.len() < bytes.len());
         if let Err(error) = result {
             disk.lost(&self.name, &error);
             if self.weight == Weight::Bulk {

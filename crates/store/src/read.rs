@@ -284,8 +284,14 @@ fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
         known.facts = known.facts.take().or(node.facts);
     }
     for result in told.results {
-        if !record.results.iter().any(|known| same(known, &result)) {
-            record.results.push(result);
+        match record.results.iter_mut().find(|known| same(known, &result)) {
+            // What a node said after the end of the case came too late for run.json.
+            Some(known) => {
+                longer(&mut known.measurements, result.measurements);
+                longer(&mut known.notes, result.notes);
+                longer(&mut known.monitor_cost, result.monitor_cost);
+            }
+            None => record.results.push(result),
         }
     }
     for warning in told.warnings {
@@ -296,6 +302,12 @@ fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
         record.state = told.state;
     }
     record
+}
+
+fn longer<T>(known: &mut Vec<T>, told: Vec<T>) {
+    if told.len() > known.len() {
+        *known = told;
+    }
 }
 
 /// A record to start from when there is nothing but events.

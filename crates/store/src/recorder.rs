@@ -399,7 +399,11 @@ impl Recorder {
         let directory = self.directory.display().to_string();
         self.say(
             Level::Info,
-            &format!("Congrats! See all logs in {directory}"),
+            &if self.disk.problems().is_empty() {
+                format!("Congrats! See all logs in {directory}")
+            } else {
+                format!("Sorry! Not all logs have been collected in {directory}")
+            },
         );
         self.say(Level::Info, "3) analysis logs");
         let report = std::mem::take(&mut self.report);

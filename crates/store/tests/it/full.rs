@@ -3,11 +3,13 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use flagperf_model::{Outcome, RunState};
+use flagperf_model::{EventKind, Outcome, RunState};
 use flagperf_store::{CreateError, Recorder, read_run};
 
 use crate::children::{child, place};
-use crate::support::{begin, end_case, node, passing_case, planned, record, samples, start_case};
+use crate::support::{
+    begin, end_case, event, node, passing_case, planned, record, samples, start_case,
+};
 
 /// Runs a child test in a mount namespace of its own, and returns false where nobody may have one.
 fn in_own_mounts(test: &str) -> bool {
@@ -144,4 +146,41 @@ fn child_cannot_begin() {
             .to_string()
             .contains("is read-only; name another results directory")
     );
+}
+
+#[test]
+fn events_go_on_where_they_can_when_even_the_reserve_is_used_up() {
+    in_own_mounts("full::child_uses_up_the_reserve");
+}
+
+#[test]
+#[ignore = "runs as a child of `events_go_on_where_they_can_when_even_the_reserve_is_used_up`"]
+fn child_uses_up_the_reserve() {
+    let results = mount("size=2m");
+    let mut recorder = begin(&results, Vec::new(), 1);
+    let directory = recorder.directory().to_owned();
+    let ballast = results.join("ballast");
+    fs::write(&ballast, vec![1u8; 256 << 10]).unwrap();
+    let warning = |number: i64| {
+        let message = format!("{number} {}", "x".repeat(3000));
+        event(number, EventKind::Warning { message })
+    };
+    for number in 0..600 {
+        recorder.event(&warning(number));
+    }
+    let problem = "`events.jsonl` is not complete: no space left on the disk";
+    assert!(recorder.problems().iter().any(|known| known == problem));
+    fs::remove_file(&ballast).unwrap();
+    for number in 600..605 {
+        recorder.event(&warning(number));
+    }
+    let run = read_run(&directory).unwrap();
+    let last: Vec<_> = run.events.iter().rev().take(5).rev().cloned().collect();
+    assert_eq!(last, (600..605).map(warning).collect::<Vec<_>>());
+    // The one line that was torn is the only one that cannot be read.
+    let torn = run
+        .missing
+        .iter()
+        .filter(|line| line.contains("cannot be read"));
+    assert_eq!(torn.count(), 1, "{:?}", run.missing);
 }
