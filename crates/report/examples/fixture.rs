@@ -1,5 +1,6 @@
 //! Writes every report of a made-up run to a directory, to be looked at:
-//! `cargo run -p flagperf-report --example fixture -- DIRECTORY [THREADS [SAMPLES-A-SECOND]]`.
+//! `cargo run -p flagperf-report --example fixture -- DIRECTORY [THREADS [SAMPLES-A-SECOND]]`,
+//! or those of a run that was recorded: `-- DIRECTORY RUN`.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,24 +9,32 @@
     reason = "a tool for looking at reports, not part of the program"
 )]
 
-#[path = "../tests/it/fixture.rs"]
+#[path = "../tests/it/fixture/mod.rs"]
 mod fixture;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use flagperf_report::{TerminalOptions, csv, html, json, markdown, terminal};
+use flagperf_report::{TerminalOptions, csv, html, json, load, markdown, terminal};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = PathBuf::from(arguments.next().expect("a directory is needed"));
-    let mut size = fixture::Size::SMALL;
-    if let Some(threads) = arguments.next() {
-        size.threads = threads.parse().unwrap();
-    }
-    if let Some(rate) = arguments.next() {
-        size.samples_a_second = rate.parse().unwrap();
-    }
-    let run = fixture::run(size);
+    let rest: Vec<String> = arguments.collect();
+    let run = match rest.first() {
+        Some(run) if Path::new(run).is_dir() => {
+            load(flagperf_store::read_run(Path::new(run)).unwrap())
+        }
+        _ => {
+            let mut size = fixture::Size::SMALL;
+            if let Some(threads) = rest.first() {
+                size.threads = threads.parse().unwrap();
+            }
+            if let Some(rate) = rest.get(1) {
+                size.samples_a_second = rate.parse().unwrap();
+            }
+            fixture::run(size)
+        }
+    };
     let options = |width, colour| TerminalOptions {
         width,
         colour,

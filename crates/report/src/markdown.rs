@@ -90,7 +90,7 @@ fn results(out: &mut Text, cases: &[CaseView<'_>]) {
                 &label,
                 &row.value
                     .as_ref()
-                    .map_or(String::new(), |v| significant(v.value)),
+                    .map_or(String::new(), |v| significant(v.number)),
                 &row.value
                     .as_ref()
                     .map_or(String::new(), |v| escape(&v.unit)),

@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(rate_unit(&read), Unit::BYTES_PER_S);
         let used = decl("memory.used", None, Unit::BYTES, SeriesKind::Gauge);
         let shown = Shown::of(&used, None, 3.0 * 1024.0 * 1024.0);
-        assert_eq!((shown.unit(), shown.factor * 1048576.0), ("MiB", 1.0));
+        assert_eq!((shown.unit(), shown.factor * 1_048_576.0), ("MiB", 1.0));
         let energy = decl("power.package", None, Unit::JOULES, SeriesKind::Counter);
         assert_eq!(Shown::of(&energy, None, 90.0).unit(), "W");
         let swaps = decl("cpu.switches", None, Unit::NONE, SeriesKind::Counter);

@@ -152,11 +152,11 @@ mod tests {
             .collect()
     }
 
-    fn window(begin: f64, end: f64) -> Option<Window> {
-        Some(Window {
+    fn window(begin: f64, end: f64) -> Window {
+        Window {
             begin: Timestamp((begin * 1e9) as i64),
             end: Timestamp((end * 1e9) as i64),
-        })
+        }
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             times: &seconds(&[0, 1, 2, 3, 4]),
             column: &[Some(100), Some(2), None, Some(6), Some(100)],
         };
-        let stats = window_stats(&series, window(1.0, 3.0)).unwrap();
+        let stats = window_stats(&series, Some(window(1.0, 3.0))).unwrap();
         assert_eq!(
             stats,
             Stats {
@@ -178,8 +178,12 @@ mod tests {
                 n: 2
             }
         );
-        assert_eq!(window_stats(&series, window(1.2, 1.8)), None);
-        assert_eq!(window_stats(&series, window(1.5, 2.5)), None, "only a gap");
+        assert_eq!(window_stats(&series, Some(window(1.2, 1.8))), None);
+        assert_eq!(
+            window_stats(&series, Some(window(1.5, 2.5))),
+            None,
+            "only a gap"
+        );
         assert_eq!(window_stats(&series, None).unwrap().n, 4);
     }
 
@@ -195,12 +199,12 @@ mod tests {
         let rates: Vec<_> = series.pieces().iter().map(|p| p.map(|p| p.value)).collect();
         assert_eq!(rates, [Some(1.0), Some(3.0), None, Some(2.0)]);
         // Half a second of rate 1, one and a half of rate 3.
-        let stats = window_stats(&series, window(0.5, 2.5)).unwrap();
+        let stats = window_stats(&series, Some(window(0.5, 2.5))).unwrap();
         assert!((stats.mean - 2.5).abs() < 1e-12);
         assert!((stats.std - 0.75f64.sqrt()).abs() < 1e-12);
         assert_eq!((stats.min, stats.max, stats.n), (1.0, 3.0, 2));
-        assert_eq!(window_stats(&series, window(3.2, 3.8)), None);
-        assert_eq!(window_stats(&series, window(7.0, 8.0)), None);
+        assert_eq!(window_stats(&series, Some(window(3.2, 3.8))), None);
+        assert_eq!(window_stats(&series, Some(window(7.0, 8.0))), None);
     }
 
     #[test]
@@ -229,7 +233,7 @@ mod tests {
             let times: Vec<_> = samples.iter().map(|(step, _)| { at += step * 1_000_000; Timestamp(at) }).collect();
             let column: Vec<_> = samples.iter().map(|(_, value)| *value).collect();
             let series = Series { decl: &decl, times: &times, column: &column };
-            let window = window(ends.0.min(ends.1), ends.0.max(ends.1));
+            let window = Some(window(ends.0.min(ends.1), ends.0.max(ends.1)));
             if let Some(stats) = window_stats(&series, window) {
                 prop_assert!(stats.min <= stats.mean && stats.mean <= stats.max);
                 // Popoviciu: the deviation is at most half the range.

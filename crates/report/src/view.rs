@@ -23,7 +23,7 @@ pub(crate) struct CaseView<'a> {
 /// A number of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Value {
-    pub(crate) value: f64,
+    pub(crate) number: f64,
     pub(crate) unit: String,
     /// Over repetitions, or over rounds for a median over rounds.
     pub(crate) spread: Option<Spread>,
@@ -226,7 +226,7 @@ impl<'a> CaseView<'a> {
                 let spread = Spread::of(&values);
                 let median = spread.map_or(first.value, |spread| spread.median);
                 let value = Value {
-                    value: median,
+                    number: median,
                     unit: first.unit.to_string(),
                     spread,
                 };
@@ -278,7 +278,7 @@ fn find<'a>(result: &'a CaseResult, key: Key<'_>) -> Option<&'a Measurement> {
 
 fn value_of(m: &Measurement) -> Value {
     Value {
-        value: m.value,
+        number: m.value,
         unit: m.unit.to_string(),
         spread: m.spread,
     }

@@ -108,7 +108,7 @@ impl<'a> Chart<'a> {
             return (0.0, 1.0);
         }
         let range = high - low;
-        let from = if low >= 0.0 && range > 0.3 * high || low == high && low >= 0.0 {
+        let from = if low >= 0.0 && (range > 0.3 * high || low == high) {
             0.0
         } else {
             low - 0.1 * range.max(low.abs() * 1e-3)

@@ -15,7 +15,7 @@ pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
         .collect();
     let numbers: Vec<_> = rows
         .iter()
-        .map(|(_, _, row)| row.value.as_ref().map(|v| significant(v.value)))
+        .map(|(_, _, row)| row.value.as_ref().map(|v| significant(v.number)))
         .collect();
     let numbers = align(&numbers);
     html! {

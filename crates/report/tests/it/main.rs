@@ -1,5 +1,11 @@
 //! The reports of a made-up run, and of runs that are damaged or hostile.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the helpers of tests fail as tests do"
+)]
+
 mod damage;
 mod fixture;
 mod formats;
