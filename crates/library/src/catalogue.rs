@@ -252,6 +252,15 @@ impl Library {
     }
 }
 
+/// Reads the text of a `case.toml`. `path` is only named in errors.
+///
+/// # Errors
+///
+/// All mistakes of the text, each with its place.
+pub fn parse_case(name: &str, path: &Path, source: &str) -> Result<CaseSpec, LibraryErrors> {
+    read_named(name, path, source).map_err(LibraryErrors)
+}
+
 fn read_named(name: &str, path: &Path, source: &str) -> Result<CaseSpec, Vec<LibraryError>> {
     let name = CaseName::new(name).map_err(|source| {
         vec![LibraryError::Name {

@@ -23,7 +23,7 @@ mod select;
 mod size;
 mod toml_reader;
 
-pub use catalogue::{Library, LibraryError, LibraryErrors};
+pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};
 pub use classic::{ClassicResult, parse_result_line};
 pub use collector::{Collected, Collector, Summary, parse_record};
 pub use params::{CaseParams, ParamError, ParamErrors, parse_params};
