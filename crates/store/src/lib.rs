@@ -8,20 +8,23 @@
 
 mod classic;
 mod clock;
+mod create;
 mod disk;
 mod fold;
 mod lines;
 mod name;
 mod read;
 mod readable;
+mod rebuild;
 mod recorder;
 mod samples;
 mod schema;
 mod task;
 
+pub use create::CreateError;
 pub use name::new_run_id;
 pub use read::{LoadedRun, ReadError, SamplesError, read_run};
-pub use recorder::{CreateError, Recorder};
+pub use recorder::Recorder;
 pub use samples::{Samples, decode_samples};
 pub use schema::run_schema;
 pub use task::{NODE_RESULT_SCHEMA, NodeResult};

@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use flagperf_model::{Outcome, RunRecord, RunState};
+use flagperf_model::{EventKind, Outcome, RunRecord, RunState};
 use flagperf_store::{LoadedRun, ReadError, read_run};
 
-use crate::support::{begin, passing_case, planned, samples, small_run, start_case};
+use crate::support::{begin, event, passing_case, planned, samples, small_run, start_case};
 
 fn small() -> (tempfile::TempDir, PathBuf) {
     let results = tempfile::tempdir().unwrap();
@@ -54,7 +54,21 @@ fn events_cut_at_every_byte() {
 
 #[test]
 fn run_json_cut_at_every_byte() {
-    let (_results, directory) = small();
+    let results = tempfile::tempdir().unwrap();
+    let cases = vec![planned("a", 1, 1)];
+    let mut recorder = begin(results.path(), cases.clone(), 1);
+    let directory = recorder.directory().to_owned();
+    passing_case(&mut recorder, &cases[0], 2);
+    recorder.event(&event(
+        13,
+        EventKind::RunEnded {
+            passed: 1,
+            failed: 0,
+            unsupported: 0,
+            seconds: 13.0,
+        },
+    ));
+    assert_eq!(recorder.finish(RunState::Finished), [""; 0]);
     let json = directory.join("run.json");
     let whole = fs::read(&json).unwrap();
     let record = read_run(&directory).unwrap().record;
@@ -169,6 +183,7 @@ fn a_case_that_ran_when_the_record_ends_is_lost_and_shown() {
     drop(recorder);
     let run = read_run(&directory).unwrap();
     assert_eq!(run.record.state, RunState::Running);
+    assert_eq!(run.missing.len(), 1);
     let lost = &run.record.results[1];
     assert!(matches!(lost.outcome, Outcome::Lost { .. }), "{lost:?}");
     assert!(
