@@ -5,28 +5,11 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "a part of the library, compiled in"
-)]
-#[path = "../src/features.rs"]
-mod features;
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "a part of the library, compiled in"
-)]
-#[path = "../src/gemm/mod.rs"]
-mod gemm;
-#[expect(unreachable_pub, reason = "a part of the library, compiled in")]
-#[path = "../src/peak.rs"]
-mod peak;
-
 use std::error::Error;
 use std::time::Instant;
 
-use gemm::{Format, Gemm};
+use flagperf_kernels::gemm::{Format, Gemm};
+use flagperf_kernels::peak;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -330,7 +330,7 @@ mod x86 {
 
     tiles!(tile_bf16, "tdpbf16ps");
     tiles!(tile_fp16, "tdpfp16ps");
-    tiles!(tile_int8, "tdpbusd");
+    tiles!(tile_int8, "tdpbsud");
 }
 
 #[cfg(test)]

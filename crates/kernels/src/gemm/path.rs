@@ -11,7 +11,7 @@ pub enum Format {
     Fp32,
     /// bfloat16 times bfloat16, sums in binary32.
     Bf16,
-    /// Unsigned 8-bit (A) times signed 8-bit integers (B), sums in 32-bit integers that wrap: the form
+    /// Signed 8-bit (A) times unsigned 8-bit integers (B), sums in 32-bit integers that wrap: the form
     /// that VNNI and AMX both have.
     Int8,
     /// binary16 times binary16. With AMX, sums are in binary32. With AVX-512, whose instruction sums
@@ -42,7 +42,7 @@ impl Format {
             Self::Fp64 => ["f64", "f64", "f64"],
             Self::Fp32 => ["f32", "f32", "f32"],
             Self::Bf16 => ["bf16", "bf16", "f32"],
-            Self::Int8 => ["u8", "i8", "i32"],
+            Self::Int8 => ["i8", "u8", "i32"],
             Self::Fp16 => ["f16", "f16", "f32"],
         }
     }

@@ -16,6 +16,9 @@ use super::team::{Barrier, Job, Step};
 /// Rows and columns of the largest tile of any kernel, for the scratch tile of the edges.
 const MAX_TILE: usize = 8 * 96;
 
+/// Rows of B that are packed before the next panel's turn.
+const ROWS_AT_ONCE: usize = 16;
+
 /// Operands, result and working memory of C = A B, and who does what.
 pub(super) struct Product<K: Microkernel> {
     pub(super) m: usize,
@@ -207,12 +210,17 @@ impl<K: Microkernel> Product<K> {
     /// `to` is a block of B that no other thread uses.
     unsafe fn pack_b(&self, pc: usize, depth: usize, jc: usize, width: usize, to: *mut K::B) {
         let padded = depth.next_multiple_of(K::KA);
-        for column in (0..width).step_by(K::NR) {
-            // SAFETY: the source lies in B, the panel in the block.
-            unsafe {
-                let from = self.b.pointer().add(pc * self.n + jc + column);
+        // A few rows of all panels at a time, so that the rows of B are read from end to end.
+        let slice = ROWS_AT_ONCE.next_multiple_of(K::KA);
+        for row in (0..depth).step_by(slice) {
+            for column in (0..width).step_by(K::NR) {
                 let columns = K::NR.min(width - column);
-                K::pack_b(from, self.n, columns, depth, to.add(column * padded));
+                // SAFETY: the source lies in B; a slice of a panel begins after the ones before it.
+                unsafe {
+                    let from = self.b.pointer().add((pc + row) * self.n + jc + column);
+                    let to = to.add(column * padded + row * K::NR);
+                    K::pack_b(from, self.n, columns, slice.min(depth - row), to);
+                }
             }
         }
     }
@@ -236,6 +244,12 @@ impl<K: Microkernel> Product<K> {
             for j in (0..columns.len()).step_by(K::NR) {
                 let height = K::MR.min(rows.len() - i);
                 let width = K::NR.min(columns.len() - j);
+                // The next panel of A comes from the last-level cache, a part of it during each
+                // tile of this one: a line for every four steps.
+                let next = packed_a
+                    .wrapping_add((i + K::MR) * padded)
+                    .cast::<u8>()
+                    .wrapping_add(j / K::NR * (steps / 4) * 64);
                 // SAFETY: the panels are whole; a tile that is cut by the edge goes through scratch
                 // memory, so that only elements of C are touched.
                 unsafe {
@@ -246,9 +260,16 @@ impl<K: Microkernel> Product<K> {
                         .pointer()
                         .add((rows.start + i) * self.n + columns.start + j);
                     if height == K::MR && width == K::NR {
-                        K::tile(steps, a, b, c, self.n, accumulate);
+                        K::tile(steps, a, b, c, self.n, accumulate, next);
                     } else {
-                        edge::<K>(steps, (a, b), (c, self.n), (height, width), accumulate);
+                        edge::<K>(
+                            steps,
+                            (a, b),
+                            (c, self.n),
+                            (height, width),
+                            accumulate,
+                            next,
+                        );
                     }
                 }
             }
@@ -270,10 +291,11 @@ unsafe fn edge<K: Microkernel>(
     (c, ldc): (*mut K::C, usize),
     (height, width): (usize, usize),
     accumulate: bool,
+    next: *const u8,
 ) {
     let mut scratch = Scratch([K::C::default(); MAX_TILE * 2]);
     // SAFETY: the scratch tile is large enough for every kernel.
-    unsafe { K::tile(steps, a, b, scratch.0.as_mut_ptr(), K::NR, false) };
+    unsafe { K::tile(steps, a, b, scratch.0.as_mut_ptr(), K::NR, false, next) };
     for row in 0..height {
         for column in 0..width {
             let sum = scratch.0[row * K::NR + column];

@@ -117,13 +117,13 @@ impl Scalar for f64 {
         value
     }
     fn poison() -> Self {
-        f64::NAN
+        Self::NAN
     }
 }
 
 impl Scalar for f32 {
     fn random(random: &mut Random) -> Self {
-        random.unit() as f32
+        random.unit() as Self
     }
     fn to_f64(self) -> f64 {
         f64::from(self)
@@ -133,10 +133,10 @@ impl Scalar for f32 {
     }
     #[cfg(test)]
     fn from_f64(value: f64) -> Self {
-        value as f32
+        value as Self
     }
     fn poison() -> Self {
-        f32::NAN
+        Self::NAN
     }
 }
 

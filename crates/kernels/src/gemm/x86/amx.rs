@@ -77,6 +77,7 @@ macro_rules! amx_kernel {
                 c: *mut $c,
                 ldc: usize,
                 accumulate: bool,
+                _next: *const u8,
             ) {
                 // One step of A: 32 rows of 64 bytes. One step of B: 16 groups of 32 columns of 4
                 // bytes, so that the second sixteen columns begin 64 bytes on.
@@ -149,6 +150,6 @@ amx_kernel!(
     AmxFp16, "amx_fp16", F16, F16, f32, 2, "tdpfp16ps"
 );
 amx_kernel!(
-    /// Unsigned by signed bytes on AMX.
-    AmxInt8, "amx_int8", u8, i8, i32, 4, "tdpbusd"
+    /// Signed by unsigned bytes on AMX.
+    AmxInt8, "amx_int8", i8, u8, i32, 4, "tdpbsud"
 );

@@ -41,6 +41,7 @@ impl Microkernel for Avx512Fp16 {
         c: *mut f32,
         ldc: usize,
         accumulate: bool,
+        _next: *const u8,
     ) {
         // SAFETY: handed on.
         unsafe { tile(steps, a, b, c, ldc, accumulate) }
@@ -121,7 +122,7 @@ unsafe fn chained(steps: usize, a: *const F16, b: *const F16, wide: &mut Sums) {
                 let to = wide.as_mut_ptr();
                 // SAFETY: sixteen numbers at a multiple of 64 bytes.
                 unsafe {
-                    _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), _mm512_cvtph_ps(half)))
+                    _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), _mm512_cvtph_ps(half)));
                 };
             }
         }

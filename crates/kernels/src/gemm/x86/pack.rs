@@ -1,51 +1,32 @@
 //! Faster ways to the packed layouts that `kernel` defines; same result, bit for bit.
 
 use std::arch::x86_64::{
-    __m128i, _mm_loadu_si128, _mm_store_si128, _mm_unpackhi_epi8, _mm_unpackhi_epi16,
-    _mm_unpacklo_epi8, _mm_unpacklo_epi16,
+    __m128i, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm_store_si128, _mm_unpackhi_epi8,
+    _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
 };
 
 use super::super::kernel;
 use super::super::scalar::Scalar;
 
-/// Rows of A by units of one group: 4 bytes or 8.
+/// Rows of A, moved by whole groups of 4 or 8 bytes.
 ///
 /// # Safety
-/// As for `Microkernel::pack_a`.
-pub(super) unsafe fn rows<T: Scalar>(
+/// As for `Microkernel::pack_a`, with `MR` rows to a panel.
+pub(super) unsafe fn rows<const MR: usize, T: Scalar>(
     from: *const T,
     lda: usize,
     rows: usize,
     depth: usize,
     to: *mut T,
-    mr: usize,
     ka: usize,
 ) {
-    // SAFETY: handed on.
-    unsafe { kernel::pack_a(from, lda, rows, depth, to, mr, ka) }
-}
-
-/// As [`rows`], for panels of 8 rows.
-///
-/// # Safety
-/// As for `Microkernel::pack_a`; the processor has AVX-512F.
-pub(super) unsafe fn rows_avx512<T: Scalar>(
-    from: *const T,
-    lda: usize,
-    rows: usize,
-    depth: usize,
-    to: *mut T,
-    mr: usize,
-    ka: usize,
-) {
-    let unit = ka * size_of::<T>();
-    let whole = if rows == mr { depth / ka } else { 0 };
+    let whole = if rows == MR { depth / ka } else { 0 };
     // SAFETY: whole groups of whole panels lie inside the source; the rest follows the definition.
     unsafe {
-        match unit {
-            4 => transpose::<u32, T>(from, lda, whole, to, mr, ka),
-            8 => transpose::<u64, T>(from, lda, whole, to, mr, ka),
-            _ => return kernel::pack_a(from, lda, rows, depth, to, mr, ka),
+        match ka * size_of::<T>() {
+            4 => transpose::<MR, u32>(from.cast(), lda * size_of::<T>(), whole, to.cast()),
+            8 => transpose::<MR, u64>(from.cast(), lda * size_of::<T>(), whole, to.cast()),
+            _ => return kernel::pack_a(from, lda, rows, depth, to, MR, ka),
         }
         let done = whole * ka;
         if done < depth {
@@ -54,36 +35,38 @@ pub(super) unsafe fn rows_avx512<T: Scalar>(
                 lda,
                 rows,
                 depth - done,
-                to.add(done * mr),
-                mr,
+                to.add(done * MR),
+                MR,
                 ka,
             );
         }
     }
 }
 
-/// Moves `groups` whole groups of `mr` rows, each group as one unit `U`.
+/// Moves `MR` rows of `units`, whose starts are `stride` bytes apart.
 ///
 /// # Safety
-/// `mr` rows of `groups` groups are readable, and `to` has room for them.
-unsafe fn transpose<U: Copy, T>(
-    from: *const T,
-    lda: usize,
-    groups: usize,
-    to: *mut T,
-    mr: usize,
-    ka: usize,
+/// The rows are readable, and `to` has room for them; neither need be aligned.
+unsafe fn transpose<const MR: usize, U: Copy>(
+    from: *const U,
+    stride: usize,
+    units: usize,
+    to: *mut U,
 ) {
-    let to = to.cast::<U>();
-    for group in 0..groups {
-        for row in 0..mr {
-            // SAFETY: inside source and target, which need not be aligned for `U`.
+    for unit in 0..units {
+        if unit.is_multiple_of(64 / size_of::<U>()) {
+            for row in MR..2 * MR {
+                // The rows of the next panel: the processor itself does not see them coming.
+                let ahead = from.wrapping_byte_add(row * stride).wrapping_add(unit);
+                // SAFETY: a prefetch may name any address; SSE is part of x86-64.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(ahead.cast()) };
+            }
+        }
+        for row in 0..MR {
+            // SAFETY: inside source and target.
             unsafe {
-                let unit = from
-                    .add(row * lda + group * ka)
-                    .cast::<U>()
-                    .read_unaligned();
-                to.add(group * mr + row).write_unaligned(unit);
+                let value = from.byte_add(row * stride).add(unit).read_unaligned();
+                to.add(unit * MR + row).write_unaligned(value);
             }
         }
     }
