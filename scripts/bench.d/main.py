@@ -75,7 +75,11 @@ def arguments():
         "--formats", type=lambda text: text.split(","), default=list(gemm.FORMATS),
         help="formats of the products, separated by commas",
     )
+    # For the shell script: which steps are meant, before anything is built for them.
+    parser.add_argument("--resolve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.rounds < 1 or options.seconds <= 0 or options.size < 1:
+        parser.error("--rounds, --seconds and --size must be more than 0")
     for step in options.steps:
         if step not in (*STEPS, "all"):
             parser.error(f"no step `{step}`; there are: all, {', '.join(STEPS)}")
@@ -89,6 +93,9 @@ def arguments():
 
 def main():
     options = arguments()
+    if options.resolve:
+        print(*options.steps)
+        return 0
     here = machine()
     print(f"{here.model}, {len(here.cpus)} cores in use, Linux {here.kernel}, load {here.load:.2f}")
     if here.load > 0.5 * len(os.sched_getaffinity(0)):
