@@ -53,9 +53,12 @@ pub(crate) fn small_percent(share: f64) -> String {
     digits(value, 2)
 }
 
-/// The digits of a statistic beside a small picture: four significant ones from 1 on, three below.
+/// The digits of a statistic beside a small picture, where room is scarce: four significant ones
+/// from 1 on, three from 0.1 on, two below. The JSON report has all.
 pub(crate) fn statistic(value: f64) -> String {
-    if value.abs() < 1.0 {
+    if value.abs() < 0.1 {
+        digits(value, 2)
+    } else if value.abs() < 1.0 {
         digits(value, 3)
     } else {
         short(value)
@@ -205,7 +208,8 @@ mod tests {
         assert_eq!(small_percent(0.000_34), "0.034");
         assert_eq!(small_percent(0.000_000_2), "0.00002");
         assert_eq!(small_percent(0.0), "0");
-        assert_eq!(statistic(0.023_21), "0.0232");
+        assert_eq!(statistic(0.023_21), "0.023");
+        assert_eq!(statistic(0.275_31), "0.275");
         assert_eq!(statistic(97.753), "97.75");
         assert_eq!(digits(0.006_985, 2), "0.007");
         assert_eq!(digits(822.41, 2), "822");

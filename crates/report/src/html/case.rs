@@ -3,7 +3,7 @@
 use flagperf_model::{Better, CaseResult, Measurement, NodeName, Verification};
 use maud::{Markup, html};
 
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, bundles};
 use super::{heat, mark, strip};
 use crate::number::{duration, percent, significant};
 use crate::shown::FAMILIES;
@@ -12,8 +12,6 @@ use crate::{CaseSamples, RunData, Series};
 
 /// Up to this many numbers of a round are shown as cards, more as a table.
 const CARDS: usize = 12;
-/// More instances of one series than this share one picture. Cores do from two on.
-const APART: usize = 8;
 
 /// The section of a case.
 pub(super) fn section(run: &RunData, case: &CaseView<'_>, place: usize, points: usize) -> Markup {
@@ -213,36 +211,4 @@ fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: u
 struct Group<'a> {
     charts: Vec<Chart<'a>>,
     heats: Vec<Vec<Series<'a>>>,
-}
-
-/// Series that share a picture stand together; all others alone. Order is that of declaration.
-fn bundles(samples: &CaseSamples) -> Vec<Vec<Series<'_>>> {
-    let key = |series: &Series<'_>| (series.decl.name.clone(), series.decl.scope);
-    let mut bundles: Vec<Vec<Series<'_>>> = Vec::new();
-    for series in samples.series() {
-        let same = bundles.iter_mut().find(|bundle| {
-            series.decl.instance.is_some()
-                && bundle[0].decl.instance.is_some()
-                && key(&bundle[0]) == key(&series)
-        });
-        match same {
-            Some(bundle) => bundle.push(series),
-            None => bundles.push(vec![series]),
-        }
-    }
-    bundles
-        .into_iter()
-        .flat_map(|bundle| {
-            let most = if bundle[0].decl.name.starts_with("cpu.") {
-                1
-            } else {
-                APART
-            };
-            if bundle.len() > most {
-                vec![bundle]
-            } else {
-                bundle.into_iter().map(|series| vec![series]).collect()
-            }
-        })
-        .collect()
 }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::number::{digits, short, statistic};
 use crate::sampling::{Piece, downsample};
 use crate::shown::Shown;
-use crate::{RunData, Series, Stats, window_stats};
+use crate::{CaseSamples, RunData, Series, Stats, window_stats};
 
 /// The picture's own coordinates; it is stretched to its place. One unit of height is a quarter of
 /// a percent of the scale.
@@ -22,8 +22,49 @@ const BYTES_A_POINT: usize = 5;
 
 /// How many points each picture gets, so that the page stays small: at most 600.
 pub(super) fn points_each(run: &RunData) -> usize {
-    let series: usize = run.samples.iter().map(|samples| samples.decls.len()).sum();
-    (BUDGET / BYTES_A_POINT / series.max(1)).clamp(40, 600)
+    let lines = |samples| {
+        bundles(samples)
+            .iter()
+            .filter(|bundle| bundle.len() == 1)
+            .count()
+    };
+    let pictures: usize = run.samples.iter().map(lines).sum();
+    (BUDGET / BYTES_A_POINT / pictures.max(1)).clamp(40, 600)
+}
+
+/// More instances of one series than this share one picture. Cores do from two on.
+const APART: usize = 8;
+
+/// Series that share a picture stand together; all others alone. Order is that of declaration.
+pub(super) fn bundles(samples: &CaseSamples) -> Vec<Vec<Series<'_>>> {
+    let key = |series: &Series<'_>| (series.decl.name.clone(), series.decl.scope);
+    let mut bundles: Vec<Vec<Series<'_>>> = Vec::new();
+    for series in samples.series() {
+        let same = bundles.iter_mut().find(|bundle| {
+            series.decl.instance.is_some()
+                && bundle[0].decl.instance.is_some()
+                && key(&bundle[0]) == key(&series)
+        });
+        match same {
+            Some(bundle) => bundle.push(series),
+            None => bundles.push(vec![series]),
+        }
+    }
+    bundles
+        .into_iter()
+        .flat_map(|bundle| {
+            let most = if bundle[0].decl.name.starts_with("cpu.") {
+                1
+            } else {
+                APART
+            };
+            if bundle.len() > most {
+                vec![bundle]
+            } else {
+                bundle.into_iter().map(|series| vec![series]).collect()
+            }
+        })
+        .collect()
 }
 
 /// The stretch of time that all pictures of a case and node show.

@@ -52,6 +52,9 @@ pub(super) fn write(page: &mut Page, cases: &[CaseView<'_>]) {
     } else {
         narrow_table(page, &rows);
     }
+    if rows.iter().all(|row| row.cv.is_none()) {
+        return;
+    }
     let mut legend =
         "spread: standard deviation of the repetitions divided by their mean".to_owned();
     if cases.iter().any(|case| case.rounds.len() > 1) {
