@@ -544,17 +544,14 @@ impl Limited {
         let mut problems = Vec::new();
         for parent in candidates {
             let path = parent.join(format!("flagperf-test-{}", std::process::id()));
-            match fs::create_dir(&path) {
-                Err(error) => problems.push(format!("{}: {error}", path.display())),
-                Ok(()) => {
-                    let group = Self(path);
-                    match fs::write(group.0.join(limit), LIMIT.to_string()) {
-                        Ok(()) => return Ok(group),
-                        Err(error) => {
-                            problems.push(format!("{}/{limit}: {error}", group.0.display()));
-                        }
-                    }
-                }
+            if let Err(error) = fs::create_dir(&path) {
+                problems.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+            let group = Self(path);
+            match fs::write(group.0.join(limit), LIMIT.to_string()) {
+                Ok(()) => return Ok(group),
+                Err(error) => problems.push(format!("{}/{limit}: {error}", group.0.display())),
             }
         }
         Err(problems.join("; "))

@@ -187,7 +187,7 @@ fn methods() -> Vec<Method> {
     let shapes = Shape::available();
     let shape = shapes
         .iter()
-        .find(|shape| shape.name.ends_with("non-temporal, 4 pages"));
+        .rfind(|shape| shape.name.ends_with("non-temporal, 8 pages"));
     let copies = [None, shape.copied()];
     let mut methods: Vec<Method> = Vec::new();
     for chunk in CHUNKS {

@@ -21,7 +21,10 @@ const CACHES: u64 = 4;
 /// Of the memory that is free, arrays take at most this share, in percent.
 const SHARE_OF_FREE: u64 = 70;
 
-/// Trials of each shape and operation in warm-up.
+/// Shapes of an operation that get further trials after the first.
+const LEADERS: usize = 4;
+
+/// Further trials of the leaders.
 const TRIALS: usize = 3;
 
 /// Fewest rounds measured, however short the duration.
@@ -151,25 +154,24 @@ fn array_elements(context: &mut Context<'_>) -> Result<usize, CaseError> {
     Ok(elements)
 }
 
-/// The fastest shape for each operation.
+/// The fastest shape for each operation: one trial of each, then [`TRIALS`] of the leaders.
 fn calibrate(arrays: &mut Arrays) -> [Shape; 4] {
-    let shapes = Shape::available();
-    let mut best = vec![[0.0f64; 4]; shapes.len()];
-    for _ in 0..TRIALS {
-        for (at, op) in Op::ALL.into_iter().enumerate() {
-            for (shape, best) in shapes.iter().zip(&mut best) {
-                best[at] = best[at].max(arrays.rate(op, *shape));
+    Op::ALL.map(|op| {
+        let mut best: Vec<(f64, Shape)> = Shape::available()
+            .into_iter()
+            .map(|shape| (arrays.rate(op, shape), shape))
+            .collect();
+        let faster = |a: &(f64, Shape), b: &(f64, Shape)| b.0.total_cmp(&a.0);
+        best.sort_by(faster);
+        best.truncate(LEADERS);
+        for _ in 0..TRIALS {
+            for (rate, shape) in &mut best {
+                *rate = rate.max(arrays.rate(op, *shape));
             }
         }
-    }
-    std::array::from_fn(|at| {
-        let mut fastest = 0;
-        for candidate in 1..shapes.len() {
-            if best[candidate][at] > best[fastest][at] {
-                fastest = candidate;
-            }
-        }
-        shapes[fastest]
+        best.sort_by(faster);
+        // There is always the plain shape, so the list is not empty.
+        best[0].1
     })
 }
 

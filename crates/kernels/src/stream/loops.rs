@@ -1,7 +1,9 @@
 //! The four loops of STREAM in several shapes, each for whole blocks of [`BLOCK`] elements.
 //!
-//! A shape is a vector length, a kind of store, and how many pages are walked side by side. Which is
-//! fastest depends on the processor and is found by trying.
+//! A shape is a vector length, a kind of store, and how many pages are walked side by side, a few
+//! lines in each before the next has its turn: that keeps more banks of the memory busy than one
+//! page can. Which is fastest depends on the processor and is found by trying. Software prefetch is
+//! absent: where it was tried it did not pay beside several pages.
 
 /// Elements that a loop takes at once: eight pages of 4 KiB. Lengths are multiples of it.
 pub(crate) const BLOCK: usize = 8 * PAGE;
@@ -69,7 +71,7 @@ type Loop = unsafe fn(Op, Operands);
 /// One shape of the loops.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    /// Its name, such as `avx512 non-temporal, 4 pages`.
+    /// Its name, such as `avx512 non-temporal, 8 pages`.
     pub(crate) name: &'static str,
     /// Whether `x + s y` is rounded once.
     pub(crate) fused: bool,
@@ -141,73 +143,59 @@ macro_rules! vector_loops {
         $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident, $fma:ident
     ) => {
         mod $module {
-            use std::arch::x86_64::{
-                _MM_HINT_T0, _mm_prefetch, _mm_sfence, $add, $fma, $load, $mul, $splat, $store,
-                $stream,
-            };
+            use std::arch::x86_64::{_mm_sfence, $add, $fma, $load, $mul, $splat, $store, $stream};
 
             use super::{Op, Operands, PAGE, Shape};
 
-            pub(super) const SHAPES: [Shape; 6] = [
-                shape::<false, 1, 0>(concat!($label, " regular")),
-                shape::<false, 4, 0>(concat!($label, " regular, 4 pages")),
-                shape::<true, 1, 0>(concat!($label, " non-temporal")),
-                shape::<true, 2, 0>(concat!($label, " non-temporal, 2 pages")),
-                shape::<true, 4, 0>(concat!($label, " non-temporal, 4 pages")),
-                shape::<true, 4, 64>(concat!($label, " non-temporal, 4 pages, prefetch")),
+            pub(super) const SHAPES: [Shape; 5] = [
+                shape::<false, 1, 4>(concat!($label, " regular")),
+                shape::<false, 8, 2>(concat!($label, " regular, 8 pages")),
+                shape::<true, 1, 4>(concat!($label, " non-temporal")),
+                shape::<true, 4, 4>(concat!($label, " non-temporal, 4 pages")),
+                shape::<true, 8, 4>(concat!($label, " non-temporal, 8 pages")),
             ];
 
-            const fn shape<const NT: bool, const WAYS: usize, const AHEAD: usize>(
+            const fn shape<const NT: bool, const WAYS: usize, const LINES: usize>(
                 name: &'static str,
             ) -> Shape {
                 Shape {
                     name,
                     fused: true,
-                    run: dispatch::<NT, WAYS, AHEAD>,
+                    run: dispatch::<NT, WAYS, LINES>,
                 }
             }
 
-            unsafe fn dispatch<const NT: bool, const WAYS: usize, const AHEAD: usize>(
+            unsafe fn dispatch<const NT: bool, const WAYS: usize, const LINES: usize>(
                 op: Op,
                 operands: Operands,
             ) {
                 // SAFETY: passed on to the caller of the shape.
                 unsafe {
                     match op {
-                        Op::Copy => walk::<0, NT, WAYS, AHEAD>(operands),
-                        Op::Scale => walk::<1, NT, WAYS, AHEAD>(operands),
-                        Op::Add => walk::<2, NT, WAYS, AHEAD>(operands),
-                        Op::Triad => walk::<3, NT, WAYS, AHEAD>(operands),
+                        Op::Copy => walk::<0, NT, WAYS, LINES>(operands),
+                        Op::Scale => walk::<1, NT, WAYS, LINES>(operands),
+                        Op::Add => walk::<2, NT, WAYS, LINES>(operands),
+                        Op::Triad => walk::<3, NT, WAYS, LINES>(operands),
                     }
                 }
             }
 
             #[target_feature(enable = $feature)]
-            unsafe fn walk<const OP: u8, const NT: bool, const WAYS: usize, const AHEAD: usize>(
+            unsafe fn walk<const OP: u8, const NT: bool, const WAYS: usize, const LINES: usize>(
                 operands: Operands,
             ) {
                 let Operands { to, x, y, s, n } = operands;
                 let s = $splat(s);
-                // Four lines in flight for each step, in one page or spread over several.
-                let lines = const { if WAYS == 1 { 4 } else { 1 } };
                 let mut base = 0;
                 while base < n {
                     let mut within = 0;
                     while within < PAGE {
                         for way in 0..WAYS {
-                            for line in 0..lines {
+                            for line in 0..LINES {
                                 let at = base + way * PAGE + within + line * 8;
                                 // SAFETY: `at + 8 <= n`, since `n` is a multiple of a block and a
-                                // block of pages; a prefetch of any address does no harm.
+                                // block of pages.
                                 unsafe {
-                                    if AHEAD > 0 {
-                                        let near = x.wrapping_add(at + AHEAD);
-                                        _mm_prefetch::<_MM_HINT_T0>(near.cast());
-                                        if OP >= 2 {
-                                            let near = y.wrapping_add(at + AHEAD);
-                                            _mm_prefetch::<_MM_HINT_T0>(near.cast());
-                                        }
-                                    }
                                     for part in 0..8 / $lanes {
                                         let at = at + part * $lanes;
                                         let mut value = $load(x.add(at).cast());
@@ -226,7 +214,7 @@ macro_rules! vector_loops {
                                 }
                             }
                         }
-                        within += 8 * lines;
+                        within += 8 * LINES;
                     }
                     base += WAYS * PAGE;
                 }

@@ -11,8 +11,8 @@
 //! pages are asked for.
 //!
 //! **Warm-up.** Every shape of loop (regular and non-temporal stores, several vector lengths, one or
-//! several pages side by side) runs each operation three times on the real arrays; the shape with
-//! the shortest time is taken for that operation and noted.
+//! several pages side by side) runs each operation once on the real arrays, the four fastest three
+//! times more; the shape with the shortest time is taken for that operation and noted.
 //!
 //! **Repetition.** The four operations in turn, over and over for the duration (at least three
 //! rounds), so that a machine that slows down slows all four. The value is the median over the
