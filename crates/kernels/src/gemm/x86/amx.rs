@@ -7,6 +7,7 @@ use std::arch::asm;
 
 use super::super::kernel::Microkernel;
 use super::super::scalar::{Bf16, F16};
+use super::pack;
 
 /// Tile configuration of palette 1: Intel SDM volume 1, section 18.2 (64 bytes).
 #[repr(C, align(64))]
@@ -68,6 +69,17 @@ macro_rules! amx_kernel {
             unsafe fn leave() {
                 // SAFETY: handed on.
                 unsafe { leave() }
+            }
+
+            unsafe fn pack_a(from: *const $a, lda: usize, rows: usize, depth: usize, to: *mut $a) {
+                // SAFETY: handed on.
+                unsafe { pack::tile_rows::<32, _>(from, lda, rows, depth, to) }
+            }
+
+            unsafe fn pack_b(from: *const $b, ldb: usize, columns: usize, depth: usize, to: *mut $b) {
+                let groups = depth.next_multiple_of(Self::KA) / Self::KB;
+                // SAFETY: handed on.
+                unsafe { pack::columns(from, ldb, columns, depth, to, Self::NR, Self::KB, groups) }
             }
 
             unsafe fn tile(

@@ -43,6 +43,44 @@ pub(super) unsafe fn rows<const MR: usize, T: Scalar>(
     }
 }
 
+/// Rows of A for tiles: each step is 64 bytes of every row.
+///
+/// # Safety
+/// As for `Microkernel::pack_a`, with `MR` rows to a panel.
+pub(super) unsafe fn tile_rows<const MR: usize, T: Scalar>(
+    from: *const T,
+    lda: usize,
+    rows: usize,
+    depth: usize,
+    to: *mut T,
+) {
+    let ka = 64 / size_of::<T>();
+    let whole = if rows == MR { depth / ka } else { 0 };
+    // SAFETY: whole steps of whole panels lie inside the source; the rest follows the definition.
+    unsafe {
+        for step in 0..whole {
+            for row in 0..MR {
+                let from = from.add(row * lda + step * ka).cast::<[u8; 64]>();
+                to.add((step * MR + row) * ka)
+                    .cast::<[u8; 64]>()
+                    .write_unaligned(from.read_unaligned());
+            }
+        }
+        let done = whole * ka;
+        if done < depth {
+            kernel::pack_a(
+                from.add(done),
+                lda,
+                rows,
+                depth - done,
+                to.add(done * MR),
+                MR,
+                ka,
+            );
+        }
+    }
+}
+
 /// Moves `MR` rows of `units`, whose starts are `stride` bytes apart.
 ///
 /// # Safety
@@ -158,5 +196,94 @@ unsafe fn fours(rows: [*const __m128i; 4], to: *mut __m128i) {
         _mm_store_si128(to.add(1), _mm_unpackhi_epi16(low_wx, low_yz));
         _mm_store_si128(to.add(2), _mm_unpacklo_epi16(high_wx, high_yz));
         _mm_store_si128(to.add(3), _mm_unpackhi_epi16(high_wx, high_yz));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::kernel;
+    use super::super::super::scalar::{Bf16, Random, Scalar};
+    use super::{columns, rows, tile_rows};
+
+    /// Aligned as the blocks of a product are.
+    #[repr(align(64))]
+    struct Aligned<T>([T; 1 << 15]);
+
+    fn matrix<T: Scalar>(len: usize) -> Vec<T> {
+        let mut random = Random::new(1, 1);
+        (0..len).map(|_| T::random(&mut random)).collect()
+    }
+
+    fn same_rows<const MR: usize, T: Scalar + PartialEq + std::fmt::Debug>(
+        height: usize,
+        depth: usize,
+        ka: usize,
+        tiles: bool,
+    ) {
+        let lda = depth + 3;
+        let from: Vec<T> = matrix(MR * lda);
+        let len = depth.next_multiple_of(ka) * MR;
+        let (mut found, mut expected) = (matrix::<T>(len), matrix::<T>(len));
+        // SAFETY: the source has MR rows, the targets whole padded panels.
+        unsafe {
+            kernel::pack_a(
+                from.as_ptr(),
+                lda,
+                height,
+                depth,
+                expected.as_mut_ptr(),
+                MR,
+                ka,
+            );
+            if tiles {
+                tile_rows::<MR, T>(from.as_ptr(), lda, height, depth, found.as_mut_ptr());
+            } else {
+                rows::<MR, T>(from.as_ptr(), lda, height, depth, found.as_mut_ptr(), ka);
+            }
+        }
+        assert_eq!(found, expected);
+    }
+
+    fn same_columns<T: Scalar + PartialEq + std::fmt::Debug>(
+        (width, nr): (usize, usize),
+        depth: usize,
+        kb: usize,
+        groups: usize,
+    ) {
+        let ldb = nr + 5;
+        let from: Vec<T> = matrix(depth * ldb);
+        let mut found = Box::new(Aligned([T::default(); 1 << 15]));
+        let mut expected = Box::new(Aligned([T::default(); 1 << 15]));
+        // SAFETY: the source has `depth` rows, the targets room for more than the groups.
+        unsafe {
+            let (found, expected) = (found.0.as_mut_ptr(), expected.0.as_mut_ptr());
+            columns(from.as_ptr(), ldb, width, depth, found, nr, kb, groups);
+            kernel::pack_b(from.as_ptr(), ldb, width, depth, expected, nr, kb, groups);
+        }
+        assert_eq!(found.0[..], expected.0[..]);
+    }
+
+    proptest! {
+        #[test]
+        fn packed_as_defined(depth in 1_usize..150, height in 1_usize..=9, width in 1_usize..=48) {
+            for height in [height, 9] {
+                same_rows::<9, f64>(height, depth, 1, false);
+                same_rows::<9, f32>(height, depth, 1, false);
+                same_rows::<9, Bf16>(height, depth, 2, false);
+                same_rows::<9, i8>(height, depth, 4, false);
+            }
+            for height in [height, 32] {
+                same_rows::<32, Bf16>(height, depth, 32, true);
+                same_rows::<32, i8>(height, depth, 64, true);
+            }
+            same_columns::<f64>((width.min(24), 24), depth, 1, depth);
+            for (width, nr) in [(width, 48), (48, 48), (width.min(32), 32), (32, 32)] {
+                same_columns::<f32>((width, nr), depth, 1, depth);
+                same_columns::<Bf16>((width, nr), depth, 2, depth.next_multiple_of(32) / 2);
+                same_columns::<u8>((width, nr), depth, 4, depth.next_multiple_of(64) / 4);
+            }
+        }
     }
 }
