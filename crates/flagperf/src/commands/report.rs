@@ -37,35 +37,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
 /// Reads a run directory.
 fn load(directory: &Path) -> Result<RunData, Failure> {
     flagperf_store::read_run(directory)
-        .map(data)
+        .map(flagperf_report::load)
         .map_err(|error: ReadError| Failure::usage(error))
-}
-
-fn data(run: flagperf_store::LoadedRun) -> RunData {
-    let mut missing = run.missing.clone();
-    let mut samples = Vec::new();
-    for (result_index, result) in run.record.results.iter().enumerate() {
-        for node in &run.record.nodes {
-            match run.samples(result, node.rank) {
-                Ok(Some(found)) => {
-                    missing.extend(found.damage);
-                    samples.push(flagperf_report::CaseSamples {
-                        result_index,
-                        node: node.name.to_string(),
-                        decls: found.series,
-                        block: found.block,
-                    });
-                }
-                Ok(None) => {}
-                Err(error) => missing.push(error.to_string()),
-            }
-        }
-    }
-    RunData {
-        record: run.record,
-        missing,
-        samples,
-    }
 }
 
 /// The last page of a run: read back from the directory, so that what is shown is what is recorded.

@@ -21,7 +21,7 @@ fn a_case_that_does_its_work_passes() {
     assert_eq!(measured[1]["value"], 1.0);
     assert_eq!(measured[1]["unit"], "GB/s");
     assert_eq!(record["state"], "finished");
-    assert!(ran.stdout.contains("nothing"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1.000 GB/s"), "{}", ran.stdout);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_daemon_that_forked_twice_is_found_and_ended() {
     let place = Place::new();
     place.case(
         "daemon",
-        &format!("setsid sh -c 'sleep 1000 >/dev/null 2>&1 & exit 0' &\nwait\n{RESULT}"),
+        &format!("setsid sh -c 'sleep 1000 >/dev/null 2>&1 & exit 0'\nsleep 0.5\n{RESULT}"),
     );
     let ran = place.run(&["daemon"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -24,9 +24,9 @@ pub(crate) struct Ran {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("cases")).unwrap();
-        Self { directory }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -36,7 +36,7 @@ impl Place {
     /// Adds a case that runs a shell script.
     pub(crate) fn case(&self, name: &str, script: &str) -> &Self {
         let directory = self.path("cases").join(name);
-        fs::create_dir(&directory).unwrap();
+        fs::create_dir_all(&directory).unwrap();
         let main = directory.join("main.sh");
         fs::write(&main, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&main, fs::Permissions::from_mode(0o755)).unwrap();
@@ -50,9 +50,11 @@ impl Place {
 
     /// `flagperf run` with this place's cases and results, and more arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = flagperf(&["run", "--cases"]);
+        let mut command = flagperf(&["run"]);
+        if self.path("cases").exists() {
+            command.arg("--cases").arg(self.path("cases"));
+        }
         command
-            .arg(self.path("cases"))
             .arg("--results")
             .arg(self.path("results"))
             .args(arguments);
