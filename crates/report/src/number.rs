@@ -130,11 +130,19 @@ pub(crate) fn duration(seconds: f64) -> String {
         return format!("{seconds:.1} s");
     }
     let whole = seconds.round() as u64;
-    if whole < 3600 {
+    if whole < 3600 && whole.is_multiple_of(60) {
+        format!("{} min", whole / 60)
+    } else if whole < 3600 {
         format!("{} min {:02} s", whole / 60, whole % 60)
     } else {
         format!("{} h {:02} min", whole / 3600, whole % 3600 / 60)
     }
+}
+
+/// A count with its word: `1 socket`, `2 sockets`.
+pub(crate) fn count(count: usize, word: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{plural}")
 }
 
 /// A moment to the second, in UTC: `2026-11-23 14:46:16 UTC`.
@@ -197,6 +205,7 @@ mod tests {
         assert_eq!(duration(0.25), "0.25 s");
         assert_eq!(duration(58.33), "58.3 s");
         assert_eq!(duration(200.0), "3 min 20 s");
+        assert_eq!(duration(300.0), "5 min");
         assert_eq!(duration(7500.0), "2 h 05 min");
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(32 << 20), "32 MiB");

@@ -6,6 +6,7 @@ use flagperf_model::{
 };
 
 use crate::RunData;
+use crate::number::count;
 
 /// A case with the rounds of it that ended.
 #[derive(Debug, Clone)]
@@ -370,7 +371,8 @@ pub(crate) fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
     let mut parts = Vec::new();
     parts.extend(cpu.model.clone());
     if cpu.threads > 0 {
-        parts.push(format!("{} cores, {} threads", cpu.cores, cpu.threads));
+        parts.push(count(cpu.cores as usize, "core"));
+        parts.push(count(cpu.threads as usize, "thread"));
     }
     if facts.memory.total > 0 {
         parts.push(crate::number::bytes(facts.memory.total));

@@ -177,13 +177,13 @@ fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: u
             }
             div.grid { @for (group, family) in groups.iter().zip(FAMILIES) {
                 @if !group.heats.is_empty() {
-                    section.fam.full aria-label={ (family) ", by instance" } {
+                    div.fam.full role="group" aria-label={ (family) ", by instance" } {
                         h4 { (family) }
                         @for heat in &group.heats { (heat::draw(heat, &axis, threads)) }
                     }
                 }
                 @if !group.charts.is_empty() {
-                    section.fam aria-label=(family) style={ "--n:" (group.charts.len()) } {
+                    div.fam role="group" aria-label=(family) style={ "--n:" (group.charts.len()) } {
                         h4 { (family) @if !group.heats.is_empty() { ", total" } }
                         @for chart in &group.charts { (chart.draw(&axis, points)) }
                     }
@@ -192,7 +192,7 @@ fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: u
             @if !flat.is_empty() {
                 details {
                     summary { "Series that did not change (" (flat.len()) ")" }
-                    div.grid { section.fam.full { @for chart in &flat { (chart.draw(&axis, points)) } } }
+                    div.grid { div.fam.full { @for chart in &flat { (chart.draw(&axis, points)) } } }
                 }
             }
             @if !absent.is_empty() {

@@ -88,7 +88,7 @@ fn numbers(stats: &[(String, Option<Stats>)], shown: &Shown) -> Markup {
     let at = |share: f64| number(means[(last as f64 * share).round() as usize]);
     html! {
         dl.s.five {
-            @for (name, value) in [("lowest mean", at(0.0)), ("quarter", at(0.25)), ("median", at(0.5)), ("three quarters", at(0.75)), ("highest", at(1.0))] {
+            @for (name, value) in [("lowest mean", at(0.0)), ("lower quartile", at(0.25)), ("median", at(0.5)), ("upper quartile", at(0.75)), ("highest mean", at(1.0))] {
                 div { dt { (name) } dd { (value) } }
             }
         }

@@ -13,7 +13,7 @@ use flagperf_model::Outcome;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::RunData;
-use crate::number::{duration, moment};
+use crate::number::{count, duration, moment};
 use crate::view::{CaseView, Cost, Tally, cases};
 
 const STYLE: &str = include_str!("style.css");
@@ -86,15 +86,15 @@ fn header(run: &RunData) -> Markup {
                 @if let Some(ended) = record.ended {
                     span { "took " (duration(ended.seconds_since(record.started))) }
                 }
-                span { (record.nodes.len()) @if record.nodes.len() == 1 { " node" } @else { " nodes" } }
+                span { (count(record.nodes.len(), "node")) }
                 @if record.state != flagperf_model::RunState::Finished {
                     span { strong {
                         @if record.state == flagperf_model::RunState::Interrupted { "stopped by the user" }
                         @else { "cut off: the record has no end" }
                     } }
                 }
-                @for (word, count) in &tally.counts {
-                    span { (count) " " (word) }
+                @for (word, times) in &tally.counts {
+                    span { (times) " " (word) }
                 }
             }
         }

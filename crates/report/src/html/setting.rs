@@ -4,7 +4,7 @@ use flagperf_model::{MachineFacts, NodeRecord};
 use maud::{Markup, html};
 
 use crate::RunData;
-use crate::number::{bytes, duration, shell, short};
+use crate::number::{bytes, count, duration, shell, short};
 use crate::view::CaseView;
 
 /// The sections "How it was run" and "Machine".
@@ -97,13 +97,13 @@ fn pairs(facts: &MachineFacts) -> Vec<(&'static str, String)> {
     add(
         "Cores",
         (cpu.threads > 0).then(|| {
-            format!(
-                "{} sockets, {} cores, {} threads, {} usable",
-                cpu.sockets,
-                cpu.cores,
-                cpu.threads,
-                cpu.allowed.len()
-            )
+            [
+                count(cpu.sockets as usize, "socket"),
+                count(cpu.cores as usize, "core"),
+                count(cpu.threads as usize, "thread"),
+                format!("{} usable", cpu.allowed.len()),
+            ]
+            .join(", ")
         }),
     );
     add("NUMA nodes", numa(facts));
@@ -156,11 +156,12 @@ fn pairs(facts: &MachineFacts) -> Vec<(&'static str, String)> {
     let group = &facts.cgroup;
     let cpu_limit = group.cpu_limit.map_or_else(
         || "no processor limit".to_owned(),
-        |l| format!("{} cores", short(l)),
+        |l| format!("at most {} cores", short(l)),
     );
-    let memory_limit = group
-        .memory_limit
-        .map_or_else(|| "no memory limit".to_owned(), bytes);
+    let memory_limit = group.memory_limit.map_or_else(
+        || "no memory limit".to_owned(),
+        |l| format!("at most {}", bytes(l)),
+    );
     if !group.version.is_empty() {
         add(
             "Control group",
@@ -176,7 +177,7 @@ fn numa(facts: &MachineFacts) -> Option<String> {
         let memory = node
             .memory_bytes
             .map_or(String::new(), |b| format!(" with {}", bytes(b)));
-        format!("{}: {} threads{memory}", node.id, node.cpus.len())
+        format!("{}: {}{memory}", node.id, count(node.cpus.len(), "thread"))
     });
     let text = described.collect::<Vec<_>>().join("; ");
     (!nodes.is_empty()).then(|| match nodes.len() {

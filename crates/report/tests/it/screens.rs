@@ -71,3 +71,37 @@ fn decimal_points_stand_below_each_other() {
     assert!(points.len() > 10);
     assert!(points.iter().all(|p| *p == points[0]), "{text}");
 }
+
+#[test]
+fn several_nodes_are_told_apart() {
+    let mut data = run(Size::SMALL);
+    let other = flagperf_model::NodeName::new("node1").unwrap();
+    data.record.plan.nodes.push(other.clone());
+    let mut second = data.record.nodes[0].clone();
+    second.name = other.clone();
+    second.facts = None;
+    data.record.nodes.push(second);
+    let result = data
+        .record
+        .results
+        .iter_mut()
+        .find(|result| result.case.as_str() == "main_memory-capacity")
+        .unwrap();
+    let mut twin = result.measurements[0].clone();
+    twin.0 = other;
+    twin.1.value = 30.0;
+    result.measurements.push(twin);
+    let text = terminal(&data, &options(80, false));
+    let start = text.find("main_memory-capacity").unwrap();
+    let rows: Vec<&str> = text[start..].lines().take(3).collect();
+    assert!(rows[0].ends_with(" passed"), "{text}");
+    assert!(
+        rows[1].starts_with("  node0 rank 0 numa0 ") && rows[1].contains(" 61."),
+        "{text}"
+    );
+    assert!(
+        rows[2].starts_with("  node1 rank 0 numa0 ") && rows[2].contains(" 30.00"),
+        "{text}"
+    );
+    assert!(text.contains("node1: did not answer"));
+}
