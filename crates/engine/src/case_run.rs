@@ -1,12 +1,11 @@
 //! One round of one case on all its nodes, from the start of its monitors to its verdict.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use flagperf_library::{Collected, Collector};
 use flagperf_model::{
-    CaseRecord, CaseResult, EventKind, Measurement, MonitorCost, NodeName, Phase, PlannedCase,
-    RECORD_PREFIX, Timestamp, Window,
+    CaseRecord, EventKind, Measurement, NodeName, Outcome, PlannedCase, RECORD_PREFIX, Timestamp,
 };
 use flagperf_transport::SessionEvent;
 use flagperf_wire::{FromAgent, TaskEnd, TaskId, ToAgent};
@@ -41,10 +40,7 @@ pub(crate) struct CaseRun<'a, 'c> {
     task: TaskId,
     nodes: Vec<NodeState>,
     collector: Collector,
-    phases: BTreeMap<(usize, u32), RankPhases>,
     story: Story,
-    measurements: Vec<(NodeName, Measurement)>,
-    notes: Vec<(NodeName, String, String)>,
     tail: VecDeque<u8>,
 }
 
@@ -52,24 +48,11 @@ pub(crate) struct CaseRun<'a, 'c> {
 #[derive(Default)]
 struct NodeState {
     task_ended: bool,
-    monitor: Option<MonitorCost>,
     sampling: bool,
 }
 
-/// When a rank measured.
-#[derive(Default)]
-struct RankPhases {
-    measure: Option<Timestamp>,
-    after: Option<Timestamp>,
-}
-
 impl<'a, 'c> CaseRun<'a, 'c> {
-    pub(crate) fn new(
-        context: &'a mut Context<'c>,
-        index: usize,
-        case: &'a PlannedCase,
-        started: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(context: &'a mut Context<'c>, index: usize, case: &'a PlannedCase) -> Self {
         let task = TaskId(context.next_task);
         context.next_task += 1;
         Self {
@@ -77,19 +60,16 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             context,
             index,
             case,
-            started,
+            started: now(),
             task,
             collector: Collector::new(&case.spec),
-            phases: BTreeMap::new(),
             story: Story::default(),
-            measurements: Vec::new(),
-            notes: Vec::new(),
             tail: VecDeque::new(),
         }
     }
 
     /// Starts the round and sees it through.
-    pub(crate) async fn await_end(mut self) -> CaseResult {
+    pub(crate) async fn await_end(mut self) -> Outcome {
         self.start();
         let bound = self.case.limits.timeout_s + self.case.limits.grace_s;
         let mut deadline =
@@ -121,10 +101,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
     }
 
     fn start(&mut self) {
-        self.context.consumer.take(&Emission::CaseBegins {
-            case: self.case,
-            at: self.started,
-        });
+        self.context.consumer.take(&Emission::CaseBegins(self.case));
         self.context.tell_at(
             self.started,
             EventKind::CaseStarted {
@@ -241,7 +218,6 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 });
             }
             FromAgent::MonitorStopped { cost } => {
-                self.nodes[node].monitor = Some(cost);
                 self.nodes[node].sampling = false;
                 self.context.tell(EventKind::MonitorStopped {
                     case: self.case.name().clone(),
@@ -327,14 +303,6 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 mono_ns,
             } => {
                 let at = self.context.nodes[node].session.clock().moment(mono_ns);
-                let phases = self.phases.entry((node, rank)).or_default();
-                match phase {
-                    Phase::Measure => phases.measure = phases.measure.or(Some(at)),
-                    Phase::Verify | Phase::End if phases.measure.is_some() => {
-                        phases.after = phases.after.or(Some(at));
-                    }
-                    Phase::Prepare | Phase::Warmup | Phase::Verify | Phase::End => {}
-                }
                 self.context.tell_at(
                     at,
                     EventKind::Phase {
@@ -367,16 +335,13 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             CaseRecord::Failure { rank, message } => {
                 self.story.failures.push((name.clone(), rank, message));
             }
-            CaseRecord::Note { rank, key, value } => {
-                self.notes.push((name.clone(), key.clone(), value.clone()));
-                self.context.tell(EventKind::Note {
-                    case,
-                    node: name.clone(),
-                    rank,
-                    key,
-                    value,
-                });
-            }
+            CaseRecord::Note { rank, key, value } => self.context.tell(EventKind::Note {
+                case,
+                node: name.clone(),
+                rank,
+                key,
+                value,
+            }),
         }
     }
 
@@ -384,10 +349,9 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         self.context.tell(EventKind::Measured {
             case: self.case.name().clone(),
             round: self.case.round,
-            node: node.clone(),
-            measurement: Box::new(measurement.clone()),
+            node,
+            measurement: Box::new(measurement),
         });
-        self.measurements.push((node, measurement));
     }
 
     async fn await_monitors(&mut self) {
@@ -424,7 +388,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         }
     }
 
-    fn conclude(mut self) -> CaseResult {
+    fn conclude(mut self) -> Outcome {
         let (last, summary) =
             std::mem::replace(&mut self.collector, Collector::new(&self.case.spec)).finish();
         for (name, collected) in last {
@@ -440,7 +404,6 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             self.measured(name, measurement);
         }
         let ended = now();
-        let window = self.window(ended);
         let first = self.context.nodes.first().map(|node| node.name.clone());
         let outcome = verdict(&self.story, &self.case.limits, summary.reported, first);
         let tail = if outcome.is_failure() {
@@ -458,40 +421,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 tail: tail.clone(),
             },
         );
-        CaseResult {
-            case: self.case.name().clone(),
-            round: self.case.round,
-            outcome,
-            started: self.started,
-            ended,
-            window,
-            directories: self
-                .case
-                .tasks
-                .iter()
-                .map(|task| task.directory.clone())
-                .collect(),
-            measurements: self.measurements,
-            result_lines: summary.result_lines,
-            notes: self.notes,
-            monitor_cost: self
-                .context
-                .nodes
-                .iter()
-                .zip(&self.nodes)
-                .filter_map(|(node, state)| Some((node.name.clone(), state.monitor?)))
-                .collect(),
-            tail,
-        }
-    }
-
-    /// From the first rank that began to measure to the last that stopped.
-    fn window(&self, ended: Timestamp) -> Option<Window> {
-        let ranks = || self.phases.values().filter(|rank| rank.measure.is_some());
-        Some(Window {
-            begin: ranks().filter_map(|rank| rank.measure).min()?,
-            end: ranks().map(|rank| rank.after.unwrap_or(ended)).max()?,
-        })
+        outcome
     }
 }
 

@@ -1,19 +1,14 @@
 //! What the engine tells.
 
-use flagperf_model::{CaseResult, Event, PlannedCase, SampleBlock, Timestamp};
+use flagperf_model::{Event, PlannedCase, SampleBlock};
 
 /// Something the engine tells: what happened, and the bulk data that goes with it.
 #[derive(Debug)]
 pub enum Emission<'a> {
     /// Something happened.
     Event(&'a Event),
-    /// A round of a case begins; its output and samples follow.
-    CaseBegins {
-        /// The round.
-        case: &'a PlannedCase,
-        /// When.
-        at: Timestamp,
-    },
+    /// A round of a case begins; its events, output and samples follow.
+    CaseBegins(&'a PlannedCase),
     /// Output of a rank, as it came.
     Output {
         /// The node, by its place in the plan.
@@ -30,8 +25,6 @@ pub enum Emission<'a> {
         /// The samples, in the order of the node's declared series.
         block: &'a SampleBlock,
     },
-    /// A round of a case is over, and this is all about it.
-    CaseResult(&'a CaseResult),
 }
 
 /// Takes what the engine tells. It cannot fail: trouble of a consumer is its own to report, and

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flagperf_model::{CaseResult, Event, EventKind, Outcome, Plan, PlannedCase, Timestamp};
+use flagperf_model::{Event, EventKind, Outcome, Plan, PlannedCase, Timestamp};
 use flagperf_transport::{Events, Session, SessionEvent};
 use flagperf_wire::ToAgent;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -13,6 +13,9 @@ use crate::node::Node;
 
 /// How long an agent may take to leave when the run is over.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// The same when the user asked a second time to stop.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How a run came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,16 +140,19 @@ pub async fn run(
     }
     let mut totals = Totals::default();
     for (index, case) in plan.cases.iter().enumerate() {
-        let result = one_round(&mut context, index, case).await;
-        match &result.outcome {
+        match one_round(&mut context, index, case).await {
             Outcome::Passed => totals.passed += 1,
             Outcome::Unsupported { .. } if !case.named => totals.unsupported += 1,
             _ => totals.failed += 1,
         }
-        context.consumer.take(&Emission::CaseResult(&result));
     }
     totals.interrupts = context.interrupts;
-    leave(context.nodes, forwarders).await;
+    let patience = if context.is_urgent() {
+        AT_ONCE
+    } else {
+        LEAVING
+    };
+    leave(context.nodes, forwarders, patience).await;
     let ended = Event {
         at: now(),
         what: EventKind::RunEnded {
@@ -161,7 +167,11 @@ pub async fn run(
 }
 
 /// Tells all agents to leave, and waits for them together.
-async fn leave(nodes: Vec<ActiveNode>, forwarders: Vec<tokio::task::JoinHandle<()>>) {
+async fn leave(
+    nodes: Vec<ActiveNode>,
+    forwarders: Vec<tokio::task::JoinHandle<()>>,
+    patience: Duration,
+) {
     for node in &nodes {
         node.session.send(ToAgent::Shutdown);
     }
@@ -171,22 +181,17 @@ async fn leave(nodes: Vec<ActiveNode>, forwarders: Vec<tokio::task::JoinHandle<(
             drop(forwarder.await);
         }
     };
-    drop(tokio::time::timeout(LEAVING, all_left).await);
+    drop(tokio::time::timeout(patience, all_left).await);
 }
 
-async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) -> CaseResult {
-    let started = now();
-    let early = if context.interrupts > 0 || context.nodes.iter().any(|node| node.lost.is_some()) {
-        Some(Outcome::NotRun)
+async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) -> Outcome {
+    let outcome = if context.interrupts > 0 || context.nodes.iter().any(|node| node.lost.is_some())
+    {
+        Outcome::NotRun
+    } else if let Some(feature) = case.unsupported.clone() {
+        Outcome::Unsupported { feature }
     } else {
-        case.unsupported
-            .clone()
-            .map(|feature| Outcome::Unsupported { feature })
-    };
-    let Some(outcome) = early else {
-        return CaseRun::new(context, index, case, started)
-            .await_end()
-            .await;
+        return CaseRun::new(context, index, case).await_end().await;
     };
     context.tell(EventKind::CaseEnded {
         case: case.name().clone(),
@@ -195,18 +200,5 @@ async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) 
         seconds: 0.0,
         tail: Vec::new(),
     });
-    CaseResult {
-        case: case.name().clone(),
-        round: case.round,
-        outcome,
-        started,
-        ended: started,
-        window: None,
-        directories: Vec::new(),
-        measurements: Vec::new(),
-        result_lines: Vec::new(),
-        notes: Vec::new(),
-        monitor_cost: Vec::new(),
-        tail: Vec::new(),
-    }
+    outcome
 }

@@ -13,8 +13,8 @@ use super::mapping::Mapping;
 use super::scalar::{Random, Scalar};
 use super::team::{Barrier, Job, Step};
 
-/// Rows and columns of the largest tile of any kernel, for the scratch tile of the edges.
-const MAX_TILE: usize = 8 * 96;
+/// Elements of the largest tile of any kernel, for the scratch tile of the edges.
+const MAX_TILE: usize = 32 * 32;
 
 /// Rows of B that are packed before the next panel's turn.
 const ROWS_AT_ONCE: usize = 16;
@@ -49,7 +49,7 @@ impl<K: Microkernel> Product<K> {
         caches: Caches,
         seed: u64,
     ) -> Result<Self, rustix::io::Errno> {
-        const { assert!(K::MR * K::NR <= MAX_TILE * 2 && K::KA.is_multiple_of(K::KB)) };
+        const { assert!(K::MR * K::NR <= MAX_TILE && K::KA.is_multiple_of(K::KB)) };
         let area = |x: usize, y: usize| x.checked_mul(y).ok_or(rustix::io::Errno::NOMEM);
         // First, since it refuses sizes that the arithmetic below could not hold.
         let (a, b, c) = (
@@ -278,7 +278,7 @@ impl<K: Microkernel> Product<K> {
 }
 
 #[repr(align(64))]
-struct Scratch<T>([T; MAX_TILE * 2]);
+struct Scratch<T>([T; MAX_TILE]);
 
 /// A tile of which only `height` x `width` lie in C.
 ///
@@ -293,7 +293,7 @@ unsafe fn edge<K: Microkernel>(
     accumulate: bool,
     next: *const u8,
 ) {
-    let mut scratch = Scratch([K::C::default(); MAX_TILE * 2]);
+    let mut scratch = Scratch([K::C::default(); MAX_TILE]);
     // SAFETY: the scratch tile is large enough for every kernel.
     unsafe { K::tile(steps, a, b, scratch.0.as_mut_ptr(), K::NR, false, next) };
     for row in 0..height {

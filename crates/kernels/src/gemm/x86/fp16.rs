@@ -1,13 +1,16 @@
 //! binary16 on AVX-512: the sums of the instruction are binary16 too.
 //!
-//! A chain of [`CHAIN`] multiply-adds is summed in binary16, then widened and added to FP32 sums in
-//! a scratch tile, so that the rounding errors of the narrow sums stay bounded whatever k is.
+//! As with the other narrow formats, a lane of 32 bits is one column and holds two consecutive k, so
+//! that one row's pair of A is a 32-bit broadcast, which the load units make; a broadcast of 16
+//! bits would take an arithmetic unit. The two halves of a lane are two chains of sums. After
+//! [`CHAIN`] multiply-adds both are widened and added to FP32 sums in a scratch tile, so that the
+//! rounding errors of the narrow sums stay bounded whatever k is.
 
 use std::arch::x86_64::{
-    __m256i, __m512h, __m512i, _mm512_add_ps, _mm512_castph_si512, _mm512_castsi512_ph,
-    _mm512_castsi512_si256, _mm512_cvtph_ps, _mm512_extracti64x4_epi64, _mm512_fmadd_ph,
-    _mm512_load_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_set1_epi16, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_store_ps, _mm512_storeu_ps,
+    __m512h, __m512i, _mm512_add_ps, _mm512_castph_si512, _mm512_castsi512_ph,
+    _mm512_cvtepi32_epi16, _mm512_cvtph_ps, _mm512_fmadd_ph, _mm512_load_ps, _mm512_load_si512,
+    _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi32,
+    _mm512_store_ps, _mm512_storeu_ps,
 };
 
 use super::super::kernel::Microkernel;
@@ -15,10 +18,12 @@ use super::super::scalar::F16;
 use super::pack;
 
 /// Longest chain of additions in binary16. Numbers in [-1, 1] cannot overflow in it (65504).
-pub(super) const CHAIN: usize = 128;
-const ROWS: usize = 8;
-const LANES: usize = 32;
+const CHAIN: usize = 128;
+const ROWS: usize = 9;
+const LANES: usize = 16;
 const WIDTH: usize = 3 * LANES;
+/// Consecutive k in a lane.
+const PAIR: usize = 2;
 
 /// binary16 on AVX-512.
 pub(in crate::gemm) struct Avx512Fp16;
@@ -29,8 +34,8 @@ impl Microkernel for Avx512Fp16 {
     type C = f32;
     const MR: usize = ROWS;
     const NR: usize = WIDTH;
-    const KA: usize = 1;
-    const KB: usize = 1;
+    const KA: usize = PAIR;
+    const KB: usize = PAIR;
     const NARROW_CHAIN: Option<usize> = Some(CHAIN);
     const ISA: &'static str = "avx512_fp16";
 
@@ -47,9 +52,15 @@ impl Microkernel for Avx512Fp16 {
         unsafe { tile(steps, a, b, c, ldc, accumulate) }
     }
 
-    unsafe fn pack_b(from: *const F16, ldb: usize, columns: usize, depth: usize, to: *mut F16) {
+    unsafe fn pack_a(from: *const F16, lda: usize, rows: usize, depth: usize, to: *mut F16) {
         // SAFETY: handed on.
-        unsafe { pack::columns(from, ldb, columns, depth, to, WIDTH, 1, depth) }
+        unsafe { pack::rows::<ROWS, _>(from, lda, rows, depth, to, PAIR) }
+    }
+
+    unsafe fn pack_b(from: *const F16, ldb: usize, columns: usize, depth: usize, to: *mut F16) {
+        let groups = depth.div_ceil(PAIR);
+        // SAFETY: handed on.
+        unsafe { pack::columns(from, ldb, columns, depth, to, WIDTH, PAIR, groups) }
     }
 }
 
@@ -72,11 +83,11 @@ unsafe fn tile(
         // SAFETY: the panels hold `left` more steps.
         unsafe { chained(chain, a, b, &mut wide) };
         // SAFETY: at most one past the end.
-        (a, b) = unsafe { (a.add(chain * ROWS), b.add(chain * WIDTH)) };
+        (a, b) = unsafe { (a.add(chain * ROWS * PAIR), b.add(chain * WIDTH * PAIR)) };
         left -= chain;
     }
     for (row, sums) in wide.0.iter().enumerate() {
-        for lane in (0..WIDTH).step_by(16) {
+        for lane in (0..WIDTH).step_by(LANES) {
             // SAFETY: the tile of C is whole, and scratch rows are multiples of 64 bytes.
             unsafe {
                 let to = c.add(row * ldc + lane);
@@ -99,13 +110,17 @@ unsafe fn chained(steps: usize, a: *const F16, b: *const F16, wide: &mut Sums) {
     for step in 0..steps {
         // SAFETY: the panels hold `steps` steps; a row of B is three aligned vectors.
         let columns: [__m512h; 3] = unsafe {
-            let row: *const __m512i = b.add(step * WIDTH).cast();
+            let row: *const __m512i = b.add(step * WIDTH * PAIR).cast();
             [0, 1, 2].map(|vector| _mm512_castsi512_ph(_mm512_load_si512(row.add(vector))))
         };
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: as above.
-            let x = unsafe { *a.add(step * ROWS + row) };
-            let x = _mm512_castsi512_ph(_mm512_set1_epi16(x.0 as i16));
+            let pair = unsafe {
+                a.add((step * ROWS + row) * PAIR)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
+            let x = _mm512_castsi512_ph(_mm512_set1_epi32(pair));
             for (sum, &y) in sums.iter_mut().zip(&columns) {
                 *sum = _mm512_fmadd_ph(x, y, *sum);
             }
@@ -113,18 +128,17 @@ unsafe fn chained(steps: usize, a: *const F16, b: *const F16, wide: &mut Sums) {
     }
     for (sums, wide) in sums.iter().zip(&mut wide.0) {
         for (&sum, wide) in sums.iter().zip(wide.chunks_exact_mut(LANES)) {
-            let bits = _mm512_castph_si512(sum);
-            let halves: [__m256i; 2] = [
-                _mm512_castsi512_si256(bits),
-                _mm512_extracti64x4_epi64::<1>(bits),
-            ];
-            for (half, wide) in halves.into_iter().zip(wide.chunks_exact_mut(16)) {
-                let to = wide.as_mut_ptr();
-                // SAFETY: sixteen numbers at a multiple of 64 bytes.
-                unsafe {
-                    _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), _mm512_cvtph_ps(half)));
-                };
-            }
+            let lanes = _mm512_castph_si512(sum);
+            let even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes));
+            let odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(lanes)));
+            let to = wide.as_mut_ptr();
+            // SAFETY: sixteen numbers at a multiple of 64 bytes.
+            unsafe {
+                _mm512_store_ps(
+                    to,
+                    _mm512_add_ps(_mm512_load_ps(to), _mm512_add_ps(even, odd)),
+                )
+            };
         }
     }
 }
