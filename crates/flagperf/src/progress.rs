@@ -16,6 +16,7 @@ pub(crate) struct Progress {
     /// The line of the running case; absent when standard error is no terminal.
     line: Option<ProgressBar>,
     total: u32,
+    ended: u32,
     current: Option<Current>,
 }
 
@@ -46,6 +47,7 @@ impl Progress {
         Self {
             line,
             total: 0,
+            ended: 0,
             current: None,
         }
     }
@@ -186,9 +188,12 @@ impl Progress {
 
     fn ended(&mut self, at: Timestamp, case: &str, outcome: &Outcome, seconds: f64) {
         let current = self.current.take();
-        let label = current
-            .as_ref()
-            .map_or(case, |current| current.label.as_str());
+        self.ended += 1;
+        let label = current.as_ref().map_or_else(
+            // It never began.
+            || format!("[{}/{}] {case}", self.ended, self.total),
+            |current| current.label.clone(),
+        );
         let text = match outcome {
             Outcome::Passed => {
                 let result = current

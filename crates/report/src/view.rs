@@ -323,6 +323,16 @@ impl Tally {
     }
 }
 
+/// Fewest repetitions for which a 95 % interval of the median can be told. Of n values even the
+/// smallest and the largest enclose the true median only with a probability of 1 - 2^(1-n), which
+/// is below 0.95 for n < 6.
+const ENOUGH: u32 = 6;
+
+/// The 95 % interval of the median, unless there are too few repetitions for one.
+pub(crate) fn interval(spread: &Spread) -> Option<[f64; 2]> {
+    (spread.n >= ENOUGH).then_some(spread.ci95)
+}
+
 /// What all monitors of a run cost together.
 pub(crate) struct Cost {
     /// Processor time of the samplers over the time they ran: a share of one core.

@@ -69,12 +69,20 @@ fn lost_samples_are_told() {
     let samples = run.join("mine/localhost_noderank0/samples.fps");
     let bytes = fs::read(&samples).unwrap();
     fs::write(&samples, &bytes[..bytes.len() - 10]).unwrap();
-    every_format(&run, "samples.fps");
+    every_format(&run, "samples of mine");
 }
 
 #[test]
 fn a_directory_that_is_no_run_is_refused() {
     let place = Place::new();
+    let ran = report(&place.path("nothing"), "terminal");
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr.contains("there is no run directory"),
+        "{}",
+        ran.stderr
+    );
+    place.case("mine", "true");
     let ran = report(&place.path("cases"), "terminal");
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("run.json"), "{}", ran.stderr);

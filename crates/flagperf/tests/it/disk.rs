@@ -84,7 +84,7 @@ fn a_disk_that_fills_up_changes_no_outcome_and_is_told() {
         ran.stderr
     );
     assert!(
-        ran.stderr.contains("No space left on device"),
+        ran.stderr.contains("no space left on the disk"),
         "{}",
         ran.stderr
     );

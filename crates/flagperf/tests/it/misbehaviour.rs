@@ -64,15 +64,22 @@ fn a_case_that_reports_nothing_has_failed() {
 fn a_program_that_cannot_be_started_is_named() {
     let place = Place::new();
     place.case("gone", "");
-    fs::remove_file(place.path("cases/gone/main.sh")).unwrap();
+    fs::write(place.path("cases/gone/main.sh"), "#!/no/such/interpreter\n").unwrap();
     let ran = place.run(&["gone"]);
     assert_eq!(ran.code, Some(1));
-    assert!(
-        ran.stderr
-            .contains("`./main.sh` could not be started: No such file or directory"),
-        "{}",
-        ran.stderr
-    );
+    let said = "cases/gone/main.sh` could not be started: No such file or directory";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_found_before_anything_starts() {
+    let place = Place::new();
+    place.case("gone", "");
+    fs::remove_file(place.path("cases/gone/main.sh")).unwrap();
+    let ran = place.run(&["gone"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("main.sh"), "{}", ran.stderr);
+    assert!(!place.path("results").exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use owo_colors::Style;
 
 use super::{BOLD, DIM, Page, Paint, left, len, right, style_of, wrap};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row, printable};
+use crate::view::{CaseView, Row, interval, printable};
 
 /// From this width on the 95 % interval has a column of its own.
 const WIDE: usize = 100;
@@ -89,9 +89,11 @@ fn cells<'a>(case: &CaseView<'a>) -> Vec<Cells<'a>> {
                 value: value.map(|v| significant(v.number)),
                 unit: value.map_or(String::new(), |v| printable(&v.unit)),
                 cv: spread.map(|s| percent(s.cv)),
-                interval: spread.map_or(String::new(), |s| {
-                    format!("{}–{}", significant(s.ci95[0]), significant(s.ci95[1]))
-                }),
+                interval: spread
+                    .and_then(|s| interval(&s))
+                    .map_or(String::new(), |[low, high]| {
+                        format!("{}–{}", significant(low), significant(high))
+                    }),
                 state,
                 row,
             }

@@ -7,7 +7,7 @@
 //! rounding errors of the narrow sums stay bounded whatever k is.
 
 use std::arch::x86_64::{
-    __m512h, __m512i, _mm512_add_ps, _mm512_castph_si512, _mm512_castsi512_ph,
+    __m512, __m512h, __m512i, _mm512_add_ps, _mm512_castph_si512, _mm512_castsi512_ph,
     _mm512_cvtepi32_epi16, _mm512_cvtph_ps, _mm512_fmadd_ph, _mm512_load_ps, _mm512_load_si512,
     _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi32,
     _mm512_store_ps, _mm512_storeu_ps,
@@ -128,17 +128,47 @@ unsafe fn chained(steps: usize, a: *const F16, b: *const F16, wide: &mut Sums) {
     }
     for (sums, wide) in sums.iter().zip(&mut wide.0) {
         for (&sum, wide) in sums.iter().zip(wide.chunks_exact_mut(LANES)) {
-            let lanes = _mm512_castph_si512(sum);
-            let even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes));
-            let odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(lanes)));
+            let sum = widened(_mm512_castph_si512(sum));
             let to = wide.as_mut_ptr();
             // SAFETY: sixteen numbers at a multiple of 64 bytes.
-            unsafe {
-                _mm512_store_ps(
-                    to,
-                    _mm512_add_ps(_mm512_load_ps(to), _mm512_add_ps(even, odd)),
-                )
-            };
+            unsafe { _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), sum)) };
+        }
+    }
+}
+
+/// The sum of the two binary16 numbers of each lane in FP32.
+#[target_feature(enable = "avx512f")]
+fn widened(lanes: __m512i) -> __m512 {
+    let even = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes));
+    let odd = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(lanes)));
+    _mm512_add_ps(even, odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_storeu_ps};
+
+    use super::super::super::scalar::{F16, Random, Scalar};
+    use super::widened;
+    use crate::features::first_missing;
+
+    /// Needs less of the processor than the rest of the kernel.
+    #[test]
+    fn both_halves_of_a_lane_count() {
+        if let Some(feature) = first_missing(&["avx512f"]) {
+            println!("skipped: no {feature}");
+            return;
+        }
+        let mut random = Random::new(1, 1);
+        let halves: Vec<F16> = (0..32).map(|_| F16::random(&mut random)).collect();
+        let mut sums = [0.0_f32; 16];
+        // SAFETY: AVX-512F is present; 64 bytes are read and written.
+        unsafe {
+            let lanes = _mm512_loadu_si512(halves.as_ptr().cast::<__m512i>());
+            _mm512_storeu_ps(sums.as_mut_ptr(), widened(lanes));
+        }
+        for (sum, pair) in sums.iter().zip(halves.chunks_exact(2)) {
+            assert_eq!(*sum, pair[0].to_f32() + pair[1].to_f32());
         }
     }
 }
