@@ -146,7 +146,7 @@ fn widened(lanes: __m512i) -> __m512 {
 
 #[cfg(test)]
 mod tests {
-    use std::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_storeu_ps};
+    use std::arch::x86_64::{_mm512_loadu_si512, _mm512_storeu_ps};
 
     use super::super::super::scalar::{F16, Random, Scalar};
     use super::widened;
@@ -164,7 +164,7 @@ mod tests {
         let mut sums = [0.0_f32; 16];
         // SAFETY: AVX-512F is present; 64 bytes are read and written.
         unsafe {
-            let lanes = _mm512_loadu_si512(halves.as_ptr().cast::<__m512i>());
+            let lanes = _mm512_loadu_si512(halves.as_ptr().cast());
             _mm512_storeu_ps(sums.as_mut_ptr(), widened(lanes));
         }
         for (sum, pair) in sums.iter().zip(halves.chunks_exact(2)) {
