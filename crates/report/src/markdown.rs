@@ -4,7 +4,7 @@ use flagperf_model::Verification;
 
 use crate::number::{duration, moment, percent, shell, short, significant};
 use crate::shown::Shown;
-use crate::view::{CaseView, Cost, Tally, cases, machine_line, printable};
+use crate::view::{CaseView, Cost, Tally, cases, interval, machine_line, printable};
 use crate::{CaseSamples, RunData, window_stats};
 
 /// Writes results, failures, how the run was made, the machines, and the statistics of the
@@ -95,9 +95,11 @@ fn results(out: &mut Text, cases: &[CaseView<'_>]) {
                     .as_ref()
                     .map_or(String::new(), |v| escape(&v.unit)),
                 &spread.map_or(String::new(), |s| format!("{} %", percent(s.cv))),
-                &spread.map_or(String::new(), |s| {
-                    format!("{} to {}", significant(s.ci95[0]), significant(s.ci95[1]))
-                }),
+                &spread
+                    .and_then(|s| interval(&s))
+                    .map_or(String::new(), |[low, high]| {
+                        format!("{} to {}", significant(low), significant(high))
+                    }),
                 &escape(&state),
             ]);
         }
@@ -105,7 +107,7 @@ fn results(out: &mut Text, cases: &[CaseView<'_>]) {
     out.line("");
     out.line(
         "Spread: standard deviation of the repetitions divided by their mean. \
-         95 % interval: bootstrap interval of the median.",
+         95 % interval: bootstrap interval of the median, given for six repetitions or more.",
     );
     let unchecked = cases.iter().flat_map(|case| {
         case.rounds.iter().flat_map(|(_, result)| {

@@ -4,10 +4,10 @@ use flagperf_model::{Better, CaseResult, Measurement, NodeName, Verification};
 use maud::{Markup, html};
 
 use super::chart::{Axis, Chart, bundles};
-use super::{heat, mark, strip};
+use super::{breakable, heat, mark, strip};
 use crate::number::{duration, percent, significant};
 use crate::shown::FAMILIES;
-use crate::view::CaseView;
+use crate::view::{CaseView, interval};
 use crate::{CaseSamples, RunData, Series};
 
 /// Up to this many numbers of a round are shown as cards, more as a table.
@@ -18,7 +18,7 @@ pub(super) fn section(run: &RunData, case: &CaseView<'_>, place: usize, points: 
     let several = case.rounds.len() > 1;
     html! {
         section.case id={ "case-" (place) } {
-            h2 { (mark(case.outcome())) " " (case.name) " " small { (case.state()) } }
+            h2 { (mark(case.outcome())) " " (breakable(case.name.as_str())) " " small { (case.state()) } }
             @if let Some(planned) = case.planned {
                 p.lead { (&planned.spec.summary) }
             }
@@ -93,8 +93,13 @@ fn card(run: &RunData, case: &CaseView<'_>, node: &NodeName, m: &Measurement) ->
             h4 { (case.short_name(&m.metric)) @if !whose.is_empty() { " " span { (whose.join(" ")) } } }
             p.big { (significant(m.value)) " " span { (m.unit.as_str()) } }
             @if let Some(s) = m.spread.filter(|s| s.n > 1) {
-                p.sub { "spread " (percent(s.cv)) " %, 95 % interval "
-                    span.nw { (significant(s.ci95[0])) " – " (significant(s.ci95[1])) } }
+                p.sub {
+                    "spread " (percent(s.cv)) " %, "
+                    @match interval(&s) {
+                        Some([low, high]) => { "95 % interval " span.nw { (significant(low)) " – " (significant(high)) } },
+                        None => { "too few repetitions for an interval" },
+                    }
+                }
             }
             (strip::large(m))
             p.sub { (verification(&m.verification)) }

@@ -108,7 +108,7 @@ fn contents(cases: &[CaseView<'_>]) -> Markup {
                 li { a href="#results" { "Results" } }
                 @for (place, case) in cases.iter().enumerate() {
                     li.case { a href={ "#case-" (place) } {
-                        (mark(case.outcome())) " " (case.name)
+                        (mark(case.outcome())) " " (breakable(case.name.as_str()))
                     } }
                 }
                 li { a href="#setting" { "How it was run" } }
@@ -144,6 +144,14 @@ fn footer(run: &RunData) -> Markup {
             p { "Written by FlagPerf " (run.record.version) "." }
         }
     }
+}
+
+/// A name that may be broken behind its separators, where a narrow column asks for it.
+fn breakable(name: &str) -> Markup {
+    html! { @for (i, part) in name.split_inclusive(['_', '-', ':', '.']).enumerate() {
+        @if i > 0 { wbr; }
+        (part)
+    } }
 }
 
 /// A sign for an outcome. A word always stands beside it or in its label, never the colour alone.

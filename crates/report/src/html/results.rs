@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{mark, strip};
+use super::{breakable, mark, strip};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row};
+use crate::view::{CaseView, Row, interval};
 
 /// The section with one table over all cases.
 pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
@@ -22,7 +22,7 @@ pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
         section #results {
             h2 { "Results" }
             table.results {
-                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median. Above rounds stands the median over the rounds, with the spread between them." }
+                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median, given for six repetitions or more. Above rounds stands the median over the rounds, with the spread between them." }
                 thead { tr {
                     th scope="col" { "Case" }
                     th.n scope="col" { "Value" }
@@ -51,15 +51,15 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
     html! {
         tr.(format_args!("d{}", row.depth)) {
             th scope="row" {
-                @if row.depth == 0 { a href={ "#case-" (place) } { (row.label) } }
+                @if row.depth == 0 { a href={ "#case-" (place) } { (breakable(&row.label)) } }
                 @else { (&row.label) }
             }
             @if let (Some(value), Some(number)) = (&row.value, number) {
                 td.n { (number) }
                 td { (&value.unit) }
                 td.n.mid { @if let Some(s) = spread { (percent(s.cv)) " %" } }
-                td.n.wide { @if let Some(s) = spread {
-                    (significant(s.ci95[0])) " – " (significant(s.ci95[1]))
+                td.n.wide { @if let Some([low, high]) = spread.and_then(|s| interval(&s)) {
+                    (significant(low)) " – " (significant(high))
                 } }
                 td.wide { @if let Some(m) = row.measurement { (strip::small(m)) } }
                 td.state {

@@ -6,6 +6,7 @@ use flagperf_model::Measurement;
 use maud::{Markup, html};
 
 use crate::number::significant;
+use crate::view::interval;
 
 /// More dots than this are thinned evenly: they would lie on each other.
 const DOTS: usize = 300;
@@ -55,21 +56,25 @@ fn draw(m: &Measurement, class: &str) -> Markup {
         // Writing to a String cannot fail.
         let _ = write!(dots, "M{:.0} {y:.0}h0", x(*value));
     }
-    let [low, high] = spread.ci95;
-    let label = format!(
-        "{} repetitions, first at the top, from {} to {} {}; median {}, 95 % interval {} to {}",
+    let interval = interval(&spread);
+    let mut label = format!(
+        "{} repetitions, first at the top, from {} to {} {}; median {}",
         spread.n,
         significant(spread.min),
         significant(spread.max),
         m.unit,
         significant(spread.median),
-        significant(low),
-        significant(high)
     );
+    if let Some([low, high]) = interval {
+        let (low, high) = (significant(low), significant(high));
+        let _ = write!(label, ", 95 % interval {low} to {high}");
+    }
     html! {
         svg.(class) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
             title { (label) }
-            rect.ci x={ (format_args!("{:.0}", x(low))) } y="0" width={ (format_args!("{:.0}", (x(high) - x(low)).max(4.0))) } height=(HEIGHT) {}
+            @if let Some([low, high]) = interval {
+                rect.ci x={ (format_args!("{:.0}", x(low))) } y="0" width={ (format_args!("{:.0}", (x(high) - x(low)).max(4.0))) } height=(HEIGHT) {}
+            }
             path.dots d=(dots) {}
             path.median d={ (format_args!("M{:.0} 0v{HEIGHT}", x(spread.median))) } {}
         }

@@ -115,3 +115,20 @@ fn markdown_up_to_the_monitors() {
         text.matches("</details>").count()
     );
 }
+
+#[test]
+fn few_repetitions_have_no_interval() {
+    let mut data = run(Size::SMALL);
+    let (_, m) = &mut data.record.results[3].measurements[0];
+    m.repetitions.truncate(5);
+    m.spread = flagperf_model::Spread::of(&m.repetitions);
+    let text = markdown(&data);
+    let row = |name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(row("| computation-FP32 |").contains(" % |  | passed |"));
+    assert!(row("| computation-BF16 |").contains(" to "));
+}

@@ -26,7 +26,7 @@ pub(crate) fn tags(page: &str) -> Vec<String> {
             .chars()
             .take_while(char::is_ascii_alphanumeric)
             .collect();
-        if tag.starts_with('!') || ["meta", "link"].contains(&name.as_str()) {
+        if tag.starts_with('!') || ["meta", "link", "wbr"].contains(&name.as_str()) {
             continue;
         }
         if tag.starts_with('/') {
