@@ -40,7 +40,7 @@ impl<T: Copy> Mapping<T> {
                 std::ptr::null_mut(),
                 mapped,
                 ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
+                MapFlags::PRIVATE,
             )
         }?;
         let offset = base.align_offset(HUGE);
