@@ -1,5 +1,5 @@
 //! Runs one kernel in this process: `case KERNEL SECONDS [NAME=VALUE ...]`, for trying kernels out
-//! without the harness. The ranks of a node are threads' business of the tests; this is one rank.
+//! without the harness. It is a single rank; kernels for several need the harness or the tests.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -67,6 +67,15 @@ impl Region {
         self.bytes
     }
 
+    /// Has small pages made for what is touched from now on; true if that changes anything.
+    pub(crate) fn refuse_huge_pages(&mut self) -> bool {
+        // SAFETY: the range lies inside the mapping; the advice changes no content.
+        let refused = self.huge
+            && unsafe { madvise(self.start, self.bytes, Advice::LinuxNoHugepage) }.is_ok();
+        self.huge = false;
+        refused
+    }
+
     /// Whether the kernel took the advice to use huge pages. It may still lack them.
     pub(crate) fn huge_pages_advised(&self) -> bool {
         self.huge
