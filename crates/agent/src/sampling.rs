@@ -120,13 +120,14 @@ impl Sampler {
     }
 
     fn sample(&mut self) {
-        // The moment is taken in the middle of the reading: half of its length is the error.
-        let before = self.started.elapsed();
+        // The moment is that just before the first file is read, which is the one with the
+        // processor times: rates of these suffer most when a busy machine interrupts the sampler
+        // between the clock and the file.
+        let moment = self.started.elapsed();
         self.monitor.sample(&mut self.row);
-        let middle = (before + self.started.elapsed()) / 2;
         self.block
             .times
-            .push(self.clock.unix.plus_nanos(middle.as_nanos() as i64));
+            .push(self.clock.unix.plus_nanos(moment.as_nanos() as i64));
         self.block.columns.resize_with(self.row.len(), Vec::new);
         for (column, value) in self.block.columns.iter_mut().zip(&self.row) {
             column.push(*value);

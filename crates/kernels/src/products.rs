@@ -8,8 +8,9 @@
 //!
 //! **Sizes.** m = n = k, unless given: about a quarter of a second of work for the number of threads
 //! at a nominal rate, so that the size depends on the machine's processors and not on its state; a
-//! multiple of 128 from 1024 to 16384. The size is noted. Larger products come somewhat closer to
-//! the peak, so figures of different sizes should not be compared to the last percent.
+//! multiple of 144, which most tiles divide, from 1008 to 16416. The size is noted. Larger products
+//! come somewhat closer to the peak, so figures of different sizes should not be compared to the
+//! last percent.
 //!
 //! **Operands.** Random numbers from a seed (parameter `seed`): zeros or ones would let the
 //! processor save energy and run faster.
@@ -258,7 +259,7 @@ fn default_size(format: Format, threads: usize) -> usize {
         Format::Int8 => 4e11,
     };
     let side = (PRODUCT_S * nominal * threads as f64 / 2.0).cbrt();
-    ((side / 128.0).round() as usize * 128).clamp(1024, 16384)
+    ((side / 144.0).round() as usize * 144).clamp(1008, 16416)
 }
 
 #[cfg(test)]
@@ -276,7 +277,7 @@ mod tests {
             assert!(
                 sizes
                     .iter()
-                    .all(|s| s % 128 == 0 && (1024..=16384).contains(s))
+                    .all(|s| s % 144 == 0 && (1008..=16416).contains(s))
             );
         }
         assert_eq!(default_size(Format::Fp64, 2), 2304);
