@@ -1,5 +1,11 @@
 //! Tests of the built program: real processes, real files, real signals.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends at the first thing that is not as it must be, and says what it skips"
+)]
+
 mod cli;
 mod damage;
 mod disk;
