@@ -302,19 +302,21 @@ fn quoted(words: &[String]) -> String {
 /// spot; its agent then sees the channel close and ends everything.
 fn listen() -> std::io::Result<UnboundedReceiver<()>> {
     let (sender, receiver) = unbounded_channel();
-    let mut signals = [
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ];
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Who starts the program with nohup wants it to outlive the terminal.
+    let mut hangup = if hangup_is_ignored() {
+        None
+    } else {
+        Some(signal(SignalKind::hangup())?)
+    };
     tokio::spawn(async move {
         let mut count = 0;
         loop {
-            let [interrupt, terminate, hangup] = &mut signals;
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
+                Some(()) = async { hangup.as_mut()?.recv().await } => {}
             }
             count += 1;
             if count > 2 {
@@ -324,6 +326,17 @@ fn listen() -> std::io::Result<UnboundedReceiver<()>> {
         }
     });
     Ok(receiver)
+}
+
+/// True if SIGHUP was set to be ignored before this program started: the lowest bit of the mask in
+/// `/proc/self/status`, see proc_pid_status(5).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 #[expect(clippy::exit, reason = "the user has asked for the third time")]

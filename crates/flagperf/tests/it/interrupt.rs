@@ -78,6 +78,29 @@ fn a_closed_terminal_and_a_service_manager_count_as_ctrl_c() {
 }
 
 #[test]
+fn nohup_is_respected() {
+    let place = Place::new();
+    place.case(
+        "short",
+        "echo ready\nsleep 1\necho '[FlagPerf Result]Rank 0 whole=1.0 GB/s'",
+    );
+    let inner = place.command(&["short"]);
+    let mut command = std::process::Command::new("nohup");
+    command
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let running = crate::support::Running {
+        child: command.spawn().unwrap(),
+    };
+    place.await_text("short/localhost_noderank0/benchmark.log.txt", "ready");
+    running.signal("HUP");
+    let ran = running.end(20.0);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
 fn nothing_survives_a_kill_of_the_controller() {
     let place = Place::new();
     place.case(
