@@ -133,10 +133,15 @@ impl fmt::Display for Outcome {
         match self {
             Self::Passed => f.write_str("passed"),
             Self::Unsupported { feature } => {
-                write!(f, "not supported by this processor: {feature}")
+                // What is missing may also be cores, which are not a matter of the processor alone.
+                if feature.starts_with("at least") {
+                    write!(f, "not supported here: {feature}")
+                } else {
+                    write!(f, "not supported by this processor: {feature}")
+                }
             }
             Self::Failed { node, cause, .. } => write!(f, "failed on {node}: {cause}"),
-            Self::TimedOut { limit_s } => write!(f, "timed out: still running after {limit_s} s"),
+            Self::TimedOut { limit_s } => write!(f, "timed out: the limit is {limit_s} s"),
             Self::Stalled { node, limit_s } => write!(
                 f,
                 "stalled on {node}: no output and no processor use for {limit_s} s"

@@ -19,13 +19,18 @@ pub struct Spread {
     pub mean: f64,
     /// Coefficient of variation: sample standard deviation (n - 1) divided by the mean; 0 for n < 2.
     pub cv: f64,
-    /// 95 % percentile-bootstrap interval of the median: lower and upper end.
-    pub ci95: [f64; 2],
+    /// 95 % percentile-bootstrap interval of the median: lower and upper end. Absent for fewer than
+    /// six repetitions: even from the smallest to the largest of five, an interval covers the
+    /// median of their distribution with a probability of only 1 - 2 / 2^5 = 94 %.
+    pub ci95: Option<[f64; 2]>,
 }
 
 /// Resamples drawn for the bootstrap interval. Efron and Tibshirani, "An Introduction to the
 /// Bootstrap" (1993), section 13.3, ask for at least 1000 for an interval.
 const RESAMPLES: usize = 2000;
+
+/// Fewest repetitions for which there is an interval, see [`Spread::ci95`].
+const FEWEST_FOR_INTERVAL: usize = 6;
 
 /// At most this many repetitions enter the bootstrap; more are thinned evenly, which leaves the
 /// quantiles of the distribution as they are and bounds the time to a few milliseconds.
@@ -57,7 +62,7 @@ impl Spread {
             max: sorted[n - 1],
             mean,
             cv,
-            ci95: bootstrap_median(&sorted),
+            ci95: (n >= FEWEST_FOR_INTERVAL).then(|| bootstrap_median(&sorted)),
         })
     }
 }
@@ -90,9 +95,6 @@ fn bootstrap_median(sorted: &[f64]) -> [f64; 2] {
         sorted
     };
     let n = sample.len();
-    if n == 1 {
-        return [sample[0]; 2];
-    }
     // The sample is sorted, so a resample is a count per index and its median is found by walking
     // the counts: no sorting inside the loop.
     let mut random = SplitMix(0x5eed_f1a9_9e2f_2026);
@@ -159,7 +161,8 @@ mod tests {
         assert!((spread.cv - (5.0f64 / 3.0).sqrt() / 2.5).abs() < 1e-12);
         assert!(Spread::of(&[]).is_none());
         assert!(Spread::of(&[1.0, f64::NAN]).is_none());
-        assert_eq!(Spread::of(&[7.0]).unwrap().ci95, [7.0, 7.0]);
+        assert_eq!(Spread::of(&[7.0; 5]).unwrap().ci95, None);
+        assert_eq!(Spread::of(&[7.0; 6]).unwrap().ci95, Some([7.0, 7.0]));
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
                 let draws: Vec<f64> = (0..31)
                     .map(|_| random.below(1 << 30) as f64 / f64::from(1 << 30))
                     .collect();
-                let [low, high] = Spread::of(&draws).unwrap().ci95;
+                let [low, high] = Spread::of(&draws).unwrap().ci95.unwrap();
                 low <= 0.5 && 0.5 <= high
             })
             .count();
@@ -181,7 +184,9 @@ mod tests {
         #[test]
         fn order_of_the_parts(values in prop::collection::vec(0.1f64..1e6, 1..200)) {
             let s = Spread::of(&values).unwrap();
-            prop_assert!(s.min <= s.ci95[0] && s.ci95[0] <= s.ci95[1] && s.ci95[1] <= s.max);
+            if let Some([low, high]) = s.ci95 {
+                prop_assert!(s.min <= low && low <= high && high <= s.max);
+            }
             prop_assert!(s.min <= s.median && s.median <= s.max && s.cv >= 0.0);
         }
     }
