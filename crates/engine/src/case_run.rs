@@ -62,7 +62,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             case,
             started: now(),
             task,
-            collector: Collector::new(&case.spec),
+            collector: Collector::new(case),
             story: Story::default(),
             tail: VecDeque::new(),
         }
@@ -390,7 +390,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
 
     fn conclude(mut self) -> Outcome {
         let (last, summary) =
-            std::mem::replace(&mut self.collector, Collector::new(&self.case.spec)).finish();
+            std::mem::replace(&mut self.collector, Collector::new(self.case)).finish();
         for (name, collected) in last {
             let node = self.context.nodes.iter().position(|node| node.name == name);
             if let Some(node) = node {

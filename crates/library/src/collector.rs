@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagperf_model::{
-    CaseName, CaseRecord, CaseSpec, Measurement, MetricDecl, MetricName, NodeName, RECORD_PREFIX,
-    RESULT_PREFIX, RankLayout,
+    CaseName, CaseRecord, Entry, Measurement, MetricDecl, MetricName, NodeName, PlannedCase,
+    RECORD_PREFIX, RESULT_PREFIX, RankLayout,
 };
 
 use crate::classic::{is_trace, parse_result_line};
-use crate::declared::{check_declared, decimal_results, is_twin, measurement};
+use crate::declared::{adopt_declared, check_declared, decimal_results, is_twin, measurement};
 use crate::lines::{Line, Lines, contains};
-use crate::nearest::shown;
+use crate::nearest::{printable, shown};
+use crate::sound::mend;
 
 /// Most classic result lines kept of a round of a case.
 const MOST_RESULT_LINES: usize = 100_000;
@@ -78,14 +79,25 @@ pub struct Summary {
 /// printed.
 #[derive(Debug)]
 pub struct Collector {
-    case: CaseName,
-    layout: RankLayout,
-    declared: BTreeMap<MetricName, MetricDecl>,
+    known: Known,
     streams: BTreeMap<(NodeName, u32), Lines>,
     state: State,
 }
 
-/// All but the streams, so that a stream can be read while this is changed.
+/// What the plan says of the round.
+#[derive(Debug)]
+struct Known {
+    case: CaseName,
+    layout: RankLayout,
+    declared: BTreeMap<MetricName, MetricDecl>,
+    /// The ranks on each node.
+    ranks: BTreeMap<NodeName, BTreeSet<u32>>,
+    /// True for a program of the user's own. A built-in measurement describes itself in other words
+    /// than the case that uses it, and nobody is to be warned of that.
+    program: bool,
+}
+
+/// All that changes but the streams, so that a stream can be read meanwhile.
 #[derive(Debug, Default)]
 struct State {
     /// Lines kept, with the rank of the process that printed each.
@@ -101,15 +113,25 @@ struct State {
 
 impl Collector {
     /// A collector for one round of a case.
-    pub fn new(spec: &CaseSpec) -> Self {
+    pub fn new(case: &PlannedCase) -> Self {
+        let spec = &case.spec;
+        let mut ranks: BTreeMap<NodeName, BTreeSet<u32>> = BTreeMap::new();
+        for task in &case.tasks {
+            let of_node = ranks.entry(task.node.clone()).or_default();
+            of_node.extend(task.processes.iter().map(|process| process.rank));
+        }
         Self {
-            case: spec.name.clone(),
-            layout: spec.ranks,
-            declared: spec
-                .metrics
-                .iter()
-                .map(|decl| (decl.name.clone(), decl.clone()))
-                .collect(),
+            known: Known {
+                case: spec.name.clone(),
+                layout: spec.ranks,
+                declared: spec
+                    .metrics
+                    .iter()
+                    .map(|decl| (decl.name.clone(), decl.clone()))
+                    .collect(),
+                ranks,
+                program: matches!(spec.entry, Entry::Argv(_)),
+            },
             streams: BTreeMap::new(),
             state: State::default(),
         }
@@ -119,18 +141,14 @@ impl Collector {
     pub fn feed(&mut self, node: &NodeName, rank: u32, bytes: &[u8]) -> Vec<Collected> {
         let mut out = Vec::new();
         let Self {
-            case,
-            declared,
+            known,
             streams,
             state,
-            ..
         } = self;
         let stream = streams
             .entry((node.clone(), rank))
             .or_insert_with(|| Lines::with(MARK));
-        stream.feed(bytes, |line| {
-            state.line(case, declared, node, rank, line, &mut out);
-        });
+        stream.feed(bytes, |line| state.line(known, node, rank, line, &mut out));
         out
     }
 
@@ -141,8 +159,7 @@ impl Collector {
         for ((node, rank), stream) in &mut self.streams {
             let mut out = Vec::new();
             stream.finish(|line| {
-                self.state
-                    .line(&self.case, &self.declared, node, *rank, line, &mut out);
+                self.state.line(&self.known, node, *rank, line, &mut out);
             });
             last.extend(out.into_iter().map(|one| (node.clone(), one)));
         }
@@ -152,12 +169,14 @@ impl Collector {
 
     fn summarise(self) -> Summary {
         let Self {
+            known, mut state, ..
+        } = self;
+        let Known {
             case,
             layout,
             declared,
-            mut state,
             ..
-        } = self;
+        } = known;
         let mut measurements = Vec::new();
         let mut warnings = Vec::new();
         let lines = std::mem::take(&mut state.lines);
@@ -213,8 +232,7 @@ impl Collector {
 impl State {
     fn line(
         &mut self,
-        case: &CaseName,
-        declared: &BTreeMap<MetricName, MetricDecl>,
+        known: &Known,
         node: &NodeName,
         rank: u32,
         line: Line<'_>,
@@ -241,7 +259,8 @@ impl State {
             );
             if !passing && self.record_bytes + text.len() > MOST_RECORD_BYTES {
                 let text = format!(
-                    "`{case}` printed more than {} MiB of records; later ones are not kept",
+                    "`{}` printed more than {} MiB of records; later ones are not kept",
+                    known.case,
                     MOST_RECORD_BYTES >> 20
                 );
                 out.extend(self.say(text).map(Collected::Warning));
@@ -250,7 +269,7 @@ impl State {
             if !passing {
                 self.record_bytes += text.len();
             }
-            self.record(case, declared, node, rank, record, out);
+            self.record(known, node, rank, record, out);
         } else {
             self.classic(node, rank, last_overprint(&text), out);
         }
@@ -258,37 +277,70 @@ impl State {
 
     fn record(
         &mut self,
-        case: &CaseName,
-        declared: &BTreeMap<MetricName, MetricDecl>,
+        known: &Known,
         node: &NodeName,
         rank: u32,
         record: Result<CaseRecord, String>,
         out: &mut Vec<Collected>,
     ) {
-        match record {
+        let mut record = match record {
+            Ok(record) => record,
             Err(problem) => {
                 let text = format!(
                     "a record of rank {rank} on {node} cannot be read: {}",
                     shown(&problem)
                 );
                 out.extend(self.say(text).map(Collected::Warning));
+                return;
             }
-            Ok(CaseRecord::Measurement(_)) if self.measurements >= MOST_MEASUREMENTS => {
-                out.extend(self.say(too_many(case)).map(Collected::Warning));
+        };
+        let ranks = known.ranks.get(node);
+        if let Some(named) = rank_of(&record)
+            && ranks.is_none_or(|ranks| !ranks.contains(&named))
+        {
+            let problem = format!(
+                "rank {rank} on {node} reported something of rank {named}, which that node does not have"
+            );
+            // Why a case fails is worth more than who says so.
+            let done = if let CaseRecord::Failure { rank: named, .. } = &mut record {
+                *named = rank;
+                "it is taken to be its own"
+            } else {
+                "it is left out"
+            };
+            let text = format!("{problem}; {done}");
+            out.extend(self.say(text).map(Collected::Warning));
+            if !matches!(record, CaseRecord::Failure { .. }) {
+                return;
             }
-            Ok(CaseRecord::Measurement(number)) => {
-                self.measurements += 1;
-                self.recorded.insert(number.metric.clone());
-                let warning = check_declared(case, declared, &number);
-                out.extend(
-                    warning
-                        .and_then(|text| self.say(text))
-                        .map(Collected::Warning),
-                );
-                out.push(Collected::Record(CaseRecord::Measurement(number)));
-            }
-            Ok(other) => out.push(Collected::Record(other)),
         }
+        if let CaseRecord::Measurement(number) = &mut record {
+            if self.measurements >= MOST_MEASUREMENTS {
+                out.extend(self.say(too_many(&known.case)).map(Collected::Warning));
+                return;
+            }
+            let mut texts = match mend(number) {
+                Ok(texts) => texts,
+                Err(problem) => {
+                    let text = format!("rank {rank} on {node}: {problem}");
+                    out.extend(self.say(text).map(Collected::Warning));
+                    return;
+                }
+            };
+            for text in &mut texts {
+                *text = format!("rank {rank} on {node}: {text}");
+            }
+            self.measurements += 1;
+            self.recorded.insert(number.metric.clone());
+            texts.extend(check_declared(&known.case, &known.declared, number));
+            let adopted = adopt_declared(&known.case, &known.declared, number);
+            if known.program {
+                texts.extend(adopted);
+            }
+            let said = texts.into_iter().filter_map(|text| self.say(text));
+            out.extend(said.map(Collected::Warning));
+        }
+        out.push(Collected::Record(record));
     }
 
     fn classic(&mut self, node: &NodeName, rank: u32, line: &str, out: &mut Vec<Collected>) {
@@ -318,8 +370,9 @@ impl State {
         self.lines.len() >= MOST_RESULT_LINES || self.bytes + more > MOST_RESULT_BYTES
     }
 
-    /// The warning, unless it was given before or too many were.
+    /// The warning, fit for a terminal, unless it was given before or too many were.
     fn say(&mut self, text: String) -> Option<String> {
+        let text = printable(text);
         if self.warned.contains(&text) {
             return None;
         }
@@ -329,6 +382,18 @@ impl State {
         }
         self.warned.insert(text.clone());
         Some(text)
+    }
+}
+
+/// The rank that a record names.
+fn rank_of(record: &CaseRecord) -> Option<u32> {
+    match record {
+        CaseRecord::Phase { rank, .. }
+        | CaseRecord::Live { rank, .. }
+        | CaseRecord::Failure { rank, .. }
+        | CaseRecord::Note { rank, .. } => Some(*rank),
+        CaseRecord::Measurement(number) => number.rank,
+        CaseRecord::Unsupported { .. } => None,
     }
 }
 

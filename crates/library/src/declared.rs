@@ -102,3 +102,31 @@ pub(crate) fn check_declared(
         Some(_) => None,
     }
 }
+
+/// Gives a measurement the definition and the direction that the case declares, so that one text
+/// says what a metric counts wherever it stands. The texts say where the case reported others. The
+/// unit stays: it belongs to the number, see [`check_declared`].
+pub(crate) fn adopt_declared(
+    case: &CaseName,
+    declared: &BTreeMap<MetricName, MetricDecl>,
+    number: &mut Measurement,
+) -> Vec<String> {
+    let metric = &number.metric;
+    let Some(decl) = declared.get(metric) else {
+        return Vec::new();
+    };
+    let mut texts = Vec::new();
+    if number.definition != decl.definition {
+        texts.push(format!(
+            "`{case}` reported `{metric}` with another definition than it declares; the declared one is kept"
+        ));
+        number.definition.clone_from(&decl.definition);
+    }
+    if number.better != decl.better {
+        texts.push(format!(
+            "`{case}` reported another direction of `{metric}` than it declares; the declared one is kept"
+        ));
+        number.better = decl.better;
+    }
+    texts
+}

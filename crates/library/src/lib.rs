@@ -21,6 +21,7 @@ mod plan;
 mod process;
 mod select;
 mod size;
+mod sound;
 mod toml_reader;
 
 pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};

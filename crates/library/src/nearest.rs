@@ -41,6 +41,18 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// The text with a mark in the place of each character that steers a terminal or turns the
+/// direction of the line round. What a case prints must not move the cursor of whoever reads it.
+pub(crate) fn printable(text: String) -> String {
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(steers) {
+        text.replace(steers, "\u{fffd}")
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +65,15 @@ mod tests {
         assert_eq!(nearest("rnaks", names), Some("ranks"));
         assert_eq!(nearest("wavelength", names), None);
         assert_eq!(nearest("", names), None);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_marked() {
+        assert_eq!(
+            printable("a\u{1b}[2J\tb\u{9b}c\u{202e}".to_owned()),
+            "a�[2J�b�c�"
+        );
+        assert_eq!(printable("Ünïcode …".to_owned()), "Ünïcode …");
     }
 
     #[test]

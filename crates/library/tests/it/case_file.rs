@@ -272,7 +272,7 @@ fn the_example_of_the_documentation_works() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
 
-    let mut collector = Collector::new(&plan.cases[0].spec);
+    let mut collector = Collector::new(&plan.cases[0]);
     let mut collected = collector.feed(&node, 0, &output.stdout);
     let (last, summary) = collector.finish();
     collected.extend(last.into_iter().map(|(_, one)| one));

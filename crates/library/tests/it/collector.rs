@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use flagperf_library::{Collected, Collector, Library, Summary, parse_record};
 use flagperf_model::{
-    Better, CaseRecord, CaseSpec, Measurement, MetricName, NodeName, Phase, Unit, Verification,
+    Better, CaseRecord, CaseSpec, Entry, Limits, Measurement, MetricName, NodeName, NodeTask,
+    Phase, PlannedCase, ProcessSpec, Spread, Unit, Verification,
 };
 use proptest::prelude::*;
 
@@ -13,6 +15,38 @@ fn node() -> NodeName {
 fn spec(name: &str) -> CaseSpec {
     static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::builtin().unwrap());
     LIBRARY.get(name).unwrap().clone()
+}
+
+/// One round of the case with the ranks 0 and 1 on the node.
+fn planned(spec: &CaseSpec) -> PlannedCase {
+    let process = |rank| ProcessSpec {
+        rank,
+        argv: vec!["case".to_owned()],
+        env: BTreeMap::new(),
+        cwd: None,
+        cpus: Vec::new(),
+    };
+    PlannedCase {
+        spec: spec.clone(),
+        round: 1,
+        rounds: 1,
+        params: BTreeMap::new(),
+        limits: Limits {
+            timeout_s: 1.0,
+            stall_s: 1.0,
+            grace_s: 1.0,
+        },
+        expected_s: None,
+        unsupported: None,
+        named: false,
+        tasks: vec![NodeTask {
+            node: node(),
+            node_rank: 0,
+            directory: String::new(),
+            log: String::new(),
+            processes: vec![process(0), process(1)],
+        }],
+    }
 }
 
 fn measurement(metric: &str, unit: &str) -> CaseRecord {
@@ -38,7 +72,7 @@ fn line(record: &CaseRecord) -> String {
 }
 
 fn collect(spec: &CaseSpec, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
-    let mut collector = Collector::new(spec);
+    let mut collector = Collector::new(&planned(spec));
     let mut out = Vec::new();
     for chunk in chunks {
         out.extend(collector.feed(&node(), 0, chunk));
@@ -134,7 +168,7 @@ fn what_is_odd_is_said_once_and_kept() {
 #[test]
 fn a_flood_is_read_in_bounded_memory() {
     let spec = spec("computation-FP64");
-    let mut collector = Collector::new(&spec);
+    let mut collector = Collector::new(&planned(&spec));
     // Results without end: more than are kept, and a line of 4 MiB that begins as a record.
     let results = "[FlagPerf Result]computation-FP64=1 TFLOPS\n".repeat(1000);
     for _ in 0..101 {
@@ -147,7 +181,13 @@ fn a_flood_is_read_in_bounded_memory() {
     assert!(warnings(&said)[0].contains("is longer than 1 MiB and was not read"));
     let record = measurement("computation-FP64", "TFLOPS");
     let said = collector.feed(&node(), 0, format!("\n{}", line(&record)).as_bytes());
-    assert_eq!(said, [Collected::Record(record)]);
+    let [Collected::Record(CaseRecord::Measurement(read))] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(
+        (read.metric.as_str(), read.value),
+        ("computation-FP64", 2.5)
+    );
     let (_, summary) = collector.finish();
     assert_eq!(summary.result_lines.len(), 100_000);
     assert_eq!(
@@ -163,7 +203,7 @@ fn notes_are_bounded_too() {
         key: "isa".to_owned(),
         value: "x".repeat(900_000),
     });
-    let mut collector = Collector::new(&spec("computation-FP64"));
+    let mut collector = Collector::new(&planned(&spec("computation-FP64")));
     let said: Vec<Collected> = (0..100)
         .flat_map(|_| collector.feed(&node(), 0, note.as_bytes()))
         .collect();
@@ -193,13 +233,118 @@ fn warnings_are_bounded_too() {
 #[test]
 fn streams_of_several_ranks_do_not_mix() {
     let spec = spec("computation-FP64");
-    let mut collector = Collector::new(&spec);
+    let mut collector = Collector::new(&planned(&spec));
     let record = line(&measurement("computation-FP64", "TFLOPS"));
     let (front, back) = record.as_bytes().split_at(30);
     assert!(collector.feed(&node(), 0, front).is_empty());
     assert!(collector.feed(&node(), 1, front).is_empty());
     assert_eq!(collector.feed(&node(), 0, back).len(), 1);
     assert_eq!(collector.feed(&node(), 1, back).len(), 1);
+}
+
+fn measurements(collected: Vec<Collected>) -> Vec<Measurement> {
+    collected
+        .into_iter()
+        .filter_map(|one| match one {
+            Collected::Record(CaseRecord::Measurement(number)) => Some(*number),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_record_of_a_rank_that_is_not_there_is_left_out() {
+    let mut stray = measurement("computation-FP64", "TFLOPS");
+    if let CaseRecord::Measurement(number) = &mut stray {
+        number.rank = Some(7);
+    }
+    let failure = |rank| CaseRecord::Failure {
+        rank,
+        message: "wrong product".to_owned(),
+    };
+    let phase = CaseRecord::Phase {
+        rank: 2,
+        phase: Phase::Measure,
+        mono_ns: 1,
+    };
+    let text = line(&stray) + &line(&phase) + &line(&failure(9));
+    let (collected, summary) = collect(&spec("computation-FP64"), &[text.as_bytes()]);
+    assert!(!summary.reported);
+    assert_eq!(
+        warnings(&collected),
+        [
+            "rank 0 on node1 reported something of rank 7, which that node does not have; it is left out",
+            "rank 0 on node1 reported something of rank 2, which that node does not have; it is left out",
+            "rank 0 on node1 reported something of rank 9, which that node does not have; it is taken to be its own",
+        ]
+    );
+    assert_eq!(collected.len(), 4);
+    assert_eq!(collected[3], Collected::Record(failure(0)));
+}
+
+#[test]
+fn a_spread_that_is_none_is_computed_anew() {
+    let mut record = measurement("computation-FP64", "TFLOPS");
+    if let CaseRecord::Measurement(number) = &mut record {
+        let spread = Spread::of(&[2.5]).unwrap();
+        number.spread = Some(Spread {
+            min: 3.0,
+            max: 1.0,
+            ..spread
+        });
+    }
+    let (collected, _) = collect(&spec("computation-FP64"), &[line(&record).as_bytes()]);
+    assert_eq!(
+        warnings(&collected),
+        [
+            "rank 0 on node1: the spread of `computation-FP64` cannot be one; it is computed anew from the repetitions"
+        ]
+    );
+    assert_eq!(measurements(collected)[0].spread, Spread::of(&[2.5]));
+}
+
+#[test]
+fn a_value_beyond_all_numbers_is_left_out() {
+    let text = line(&measurement("computation-FP64", "TFLOPS")).replacen("2.5", "1e999", 1);
+    let (collected, summary) = collect(&spec("computation-FP64"), &[text.as_bytes()]);
+    assert_eq!(warnings(&collected).len(), 1);
+    assert_eq!(collected.len(), 1);
+    assert!(!summary.reported);
+}
+
+#[test]
+fn the_declared_definition_is_the_one_that_is_kept() {
+    let mut spec = spec("computation-FP64");
+    let mut record = measurement("computation-FP64", "TFLOPS");
+    if let CaseRecord::Measurement(number) = &mut record {
+        number.better = Better::Lower;
+    }
+    let text = line(&record);
+    let (collected, _) = collect(&spec, &[text.as_bytes()]);
+    assert_eq!(warnings(&collected), Vec::<&str>::new());
+    let kept = &measurements(collected)[0];
+    assert_eq!(kept.definition, spec.metrics[0].definition);
+    assert_eq!(kept.better, Better::Higher);
+
+    spec.entry = Entry::Argv(vec!["program".to_owned()]);
+    let (collected, _) = collect(&spec, &[text.as_bytes()]);
+    assert_eq!(
+        warnings(&collected),
+        [
+            "`computation-FP64` reported `computation-FP64` with another definition than it declares; the declared one is kept",
+            "`computation-FP64` reported another direction of `computation-FP64` than it declares; the declared one is kept",
+        ]
+    );
+    assert_eq!(measurements(collected)[0], *kept);
+}
+
+#[test]
+fn warnings_do_not_steer_a_terminal() {
+    let text = "[FlagPerf Record]{\"\\u001b[2Jx\":1}\n[FlagPerf Result]\u{1b}]0;t\u{7}a= GB/s\n";
+    let (collected, summary) = collect(&spec("computation-FP64"), &[text.as_bytes()]);
+    let said = warnings(&collected).concat() + &summary.warnings.concat();
+    assert!(said.contains("�[2Jx") && said.contains("�]0;t�"), "{said}");
+    assert!(!said.contains(char::is_control), "{said}");
 }
 
 proptest! {
