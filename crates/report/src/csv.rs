@@ -58,6 +58,7 @@ fn fields(
 ) -> [String; 27] {
     let m = measured.map(|(_, m)| m);
     let spread = m.and_then(|m| m.spread);
+    let interval = spread.and_then(|s| s.ci95);
     let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
     let (verified, verification) = match m.map(|m| &m.verification) {
         None => (String::new(), String::new()),
@@ -90,8 +91,8 @@ fn fields(
         number(spread.map(|s| s.max)),
         number(spread.map(|s| s.mean)),
         number(spread.map(|s| s.cv)),
-        number(spread.map(|s| s.ci95[0])),
-        number(spread.map(|s| s.ci95[1])),
+        number(interval.map(|[low, _]| low)),
+        number(interval.map(|[_, high]| high)),
         verified,
         verification,
         m.map_or(String::new(), |m| text(&m.definition)),

@@ -4,7 +4,7 @@ use flagperf_model::Verification;
 
 use crate::number::{duration, moment, percent, shell, short, significant};
 use crate::shown::Shown;
-use crate::view::{CaseView, Cost, Tally, cases, interval, machine_line, printable};
+use crate::view::{CaseView, Cost, Tally, cases, machine_line, printable};
 use crate::{CaseSamples, RunData, window_stats};
 
 /// Writes results, failures, how the run was made, the machines, and the statistics of the
@@ -96,7 +96,7 @@ fn results(out: &mut Text, cases: &[CaseView<'_>]) {
                     .map_or(String::new(), |v| escape(&v.unit)),
                 &spread.map_or(String::new(), |s| format!("{} %", percent(s.cv))),
                 &spread
-                    .and_then(|s| interval(&s))
+                    .and_then(|s| s.ci95)
                     .map_or(String::new(), |[low, high]| {
                         format!("{} to {}", significant(low), significant(high))
                     }),

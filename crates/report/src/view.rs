@@ -101,8 +101,13 @@ impl<'a> CaseView<'a> {
             .count();
         if count > 1 && passed > 0 && outcome.is_failure() {
             format!("{} ({passed} of {count} passed)", outcome.word())
-        } else if count > 1 && passed == count {
-            format!("passed ({count} rounds)")
+        } else if count > 1
+            && self
+                .rounds
+                .iter()
+                .all(|(_, result)| result.outcome.word() == outcome.word())
+        {
+            format!("{} ({count} rounds)", outcome.word())
         } else {
             outcome.word().to_owned()
         }
@@ -321,16 +326,6 @@ impl Tally {
             .collect::<Vec<_>>()
             .join(", ")
     }
-}
-
-/// Fewest repetitions for which a 95 % interval of the median can be told. Of n values even the
-/// smallest and the largest enclose the true median only with a probability of 1 - 2^(1-n), which
-/// is below 0.95 for n < 6.
-const ENOUGH: u32 = 6;
-
-/// The 95 % interval of the median, unless there are too few repetitions for one.
-pub(crate) fn interval(spread: &Spread) -> Option<[f64; 2]> {
-    (spread.n >= ENOUGH).then_some(spread.ci95)
 }
 
 /// What all monitors of a run cost together.

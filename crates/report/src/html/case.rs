@@ -7,7 +7,7 @@ use super::chart::{Axis, Chart, bundles};
 use super::{breakable, heat, mark, strip};
 use crate::number::{duration, percent, significant};
 use crate::shown::FAMILIES;
-use crate::view::{CaseView, interval};
+use crate::view::CaseView;
 use crate::{CaseSamples, RunData, Series};
 
 /// Up to this many numbers of a round are shown as cards, more as a table.
@@ -95,7 +95,7 @@ fn card(run: &RunData, case: &CaseView<'_>, node: &NodeName, m: &Measurement) ->
             @if let Some(s) = m.spread.filter(|s| s.n > 1) {
                 p.sub {
                     "spread " (percent(s.cv)) " %, "
-                    @match interval(&s) {
+                    @match s.ci95 {
                         Some([low, high]) => { "95 % interval " span.nw { (significant(low)) " – " (significant(high)) } },
                         None => { "too few repetitions for an interval" },
                     }

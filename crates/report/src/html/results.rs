@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{breakable, mark, strip};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row, interval};
+use crate::view::{CaseView, Row};
 
 /// The section with one table over all cases.
 pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
@@ -58,7 +58,7 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
                 td.n { (number) }
                 td { (&value.unit) }
                 td.n.mid { @if let Some(s) = spread { (percent(s.cv)) " %" } }
-                td.n.wide { @if let Some([low, high]) = spread.and_then(|s| interval(&s)) {
+                td.n.wide { @if let Some([low, high]) = spread.and_then(|s| s.ci95) {
                     (significant(low)) " – " (significant(high))
                 } }
                 td.wide { @if let Some(m) = row.measurement { (strip::small(m)) } }

@@ -6,7 +6,6 @@ use flagperf_model::Measurement;
 use maud::{Markup, html};
 
 use crate::number::significant;
-use crate::view::interval;
 
 /// More dots than this are thinned evenly: they would lie on each other.
 const DOTS: usize = 300;
@@ -56,7 +55,7 @@ fn draw(m: &Measurement, class: &str) -> Markup {
         // Writing to a String cannot fail.
         let _ = write!(dots, "M{:.0} {y:.0}h0", x(*value));
     }
-    let interval = interval(&spread);
+    let interval = spread.ci95;
     let mut label = format!(
         "{} repetitions, first at the top, from {} to {} {}; median {}",
         spread.n,

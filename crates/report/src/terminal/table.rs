@@ -4,7 +4,7 @@ use owo_colors::Style;
 
 use super::{BOLD, DIM, Page, Paint, left, len, right, style_of, wrap};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row, interval, printable};
+use crate::view::{CaseView, Row, printable};
 
 /// From this width on the 95 % interval has a column of its own.
 const WIDE: usize = 100;
@@ -90,7 +90,7 @@ fn cells<'a>(case: &CaseView<'a>) -> Vec<Cells<'a>> {
                 unit: value.map_or(String::new(), |v| printable(&v.unit)),
                 cv: spread.map(|s| percent(s.cv)),
                 interval: spread
-                    .and_then(|s| interval(&s))
+                    .and_then(|s| s.ci95)
                     .map_or(String::new(), |[low, high]| {
                         format!("{}–{}", significant(low), significant(high))
                     }),

@@ -110,7 +110,7 @@ fn a_failed_round_among_good_ones() {
     let [screen, ..] = all(&data);
     for expected in [
         "timed out (2 of 3 passed)",
-        "computation-FP64, round 2: timed out: still running after 300 s",
+        "computation-FP64, round 2: timed out: the limit is 300 s",
         "│ still at repetition 2",
     ] {
         assert!(screen.contains(expected), "{expected}\n{screen}");
