@@ -74,8 +74,10 @@ impl Blocks {
 
 /// Blocks are multiples of this many steps, since the kernels take so many per turn of their loop.
 const UNROLL: usize = 4;
-/// Most bytes of a packed block of A.
-const A_BLOCK: usize = 8 << 20;
+/// Most bytes of a packed block of A. It is read at about one byte per cycle, which memory gives as
+/// well as a cache, so that only its own size counts; each block beyond the first costs a packing
+/// of all of B.
+const A_BLOCK: usize = 32 << 20;
 
 /// The smallest multiple of `unit` that cuts `total` in as few parts as `most` would.
 fn even(total: usize, most: usize, unit: usize) -> usize {

@@ -16,6 +16,11 @@ use super::pack;
 /// Rows of a tile.
 const ROWS: usize = 9;
 
+/// Turns of four steps, at the end of a tile, during which its part of C is fetched. They last longer
+/// than memory takes to answer; fetched earlier, C would be driven out of the first-level cache
+/// again by the panel of B, which is larger than it.
+const LATE: usize = 24;
+
 /// One row of a step, whose broadcast is number `$row` of the `$turn`-th nine.
 macro_rules! row {
     ($fma:literal, $broadcast:literal, $unit:literal, $turn:literal, $row:literal, $x:literal,
@@ -97,21 +102,50 @@ macro_rules! step {
     };
 }
 
-/// One row of C: added to what is there, or not, and stored.
-macro_rules! row_of_c {
-    (add $add:literal, $s0:literal, $s1:literal, $s2:literal) => {
+/// Adds one row of C to its sums.
+///
+/// All rows are added before any is stored: where rows are multiples of 4 KiB apart, a load from one
+/// would wait for the store to another, whose address differs only in bits that the processor
+/// compares late.
+macro_rules! add_row {
+    ($add:literal, $s0:literal, $s1:literal, $s2:literal) => {
         concat!(
-            $add, " ", $s0, ", ", $s0, ", [{c}]\n",
-            $add, " ", $s1, ", ", $s1, ", [{c} + 64]\n",
-            $add, " ", $s2, ", ", $s2, ", [{c} + 128]\n",
-            row_of_c!(store $s0, $s1, $s2),
+            $add,
+            " ",
+            $s0,
+            ", ",
+            $s0,
+            ", [{ahead}]\n",
+            $add,
+            " ",
+            $s1,
+            ", ",
+            $s1,
+            ", [{ahead} + 64]\n",
+            $add,
+            " ",
+            $s2,
+            ", ",
+            $s2,
+            ", [{ahead} + 128]\n",
+            "add {ahead}, {row}\n",
         )
     };
-    (store $s0:literal, $s1:literal, $s2:literal) => {
+}
+
+/// Stores the sums of one row of C.
+macro_rules! store_row {
+    ($s0:literal, $s1:literal, $s2:literal) => {
         concat!(
-            "vmovups [{c}], ", $s0, "\n",
-            "vmovups [{c} + 64], ", $s1, "\n",
-            "vmovups [{c} + 128], ", $s2, "\n",
+            "vmovups [{c}], ",
+            $s0,
+            "\n",
+            "vmovups [{c} + 64], ",
+            $s1,
+            "\n",
+            "vmovups [{c} + 128], ",
+            $s2,
+            "\n",
             "add {c}, {row}\n",
         )
     };
@@ -156,6 +190,7 @@ macro_rules! wide_kernel {
                     accumulate: usize,
                     next: *const u8,
                 ) {
+                    let late = (steps / 4).min(LATE);
                     // SAFETY: reads `steps` steps of both panels and touches the 9 rows of C; what is
                     // fetched ahead may be any address.
                     unsafe {
@@ -174,10 +209,25 @@ macro_rules! wide_kernel {
                             "vpxorq zmm27, zmm27, zmm27", "vpxorq zmm28, zmm28, zmm28",
                             "vpxorq zmm29, zmm29, zmm29", "vpxorq zmm30, zmm30, zmm30",
                             "vpxorq zmm31, zmm31, zmm31",
-                            "test {turns}, {turns}",
+                            "test {early}, {early}",
                             "jz 3f",
                             ".p2align 5",
                             "2:",
+                            "prefetcht1 [{next}]",
+                            "add {next}, 64",
+                            step!($fma, $broadcast, $unit, 0),
+                            step!($fma, $broadcast, $unit, 1),
+                            step!($fma, $broadcast, $unit, 2),
+                            step!($fma, $broadcast, $unit, 3),
+                            concat!("add {a}, 36*", $unit),
+                            "add {b}, 768",
+                            "dec {early}",
+                            "jnz 2b",
+                            "3:",
+                            "test {late}, {late}",
+                            "jz 5f",
+                            ".p2align 5",
+                            "4:",
                             // One row of C per turn; after the ninth, its last row again and again.
                             "prefetcht0 [{ahead}]",
                             "prefetcht0 [{ahead} + 64]",
@@ -193,42 +243,42 @@ macro_rules! wide_kernel {
                             step!($fma, $broadcast, $unit, 3),
                             concat!("add {a}, 36*", $unit),
                             "add {b}, 768",
-                            "dec {turns}",
-                            "jnz 2b",
-                            "3:",
+                            "dec {late}",
+                            "jnz 4b",
+                            "5:",
                             "test {rest}, {rest}",
-                            "jz 5f",
-                            "4:",
+                            "jz 7f",
+                            "6:",
                             step!($fma, $broadcast, $unit, 0),
                             concat!("add {a}, 9*", $unit),
                             "add {b}, 192",
                             "dec {rest}",
-                            "jnz 4b",
-                            "5:",
-                            "test {accumulate}, {accumulate}",
-                            "jz 6f",
-                            row_of_c!(add $add, "zmm5", "zmm6", "zmm7"),
-                            row_of_c!(add $add, "zmm8", "zmm9", "zmm10"),
-                            row_of_c!(add $add, "zmm11", "zmm12", "zmm13"),
-                            row_of_c!(add $add, "zmm14", "zmm15", "zmm16"),
-                            row_of_c!(add $add, "zmm17", "zmm18", "zmm19"),
-                            row_of_c!(add $add, "zmm20", "zmm21", "zmm22"),
-                            row_of_c!(add $add, "zmm23", "zmm24", "zmm25"),
-                            row_of_c!(add $add, "zmm26", "zmm27", "zmm28"),
-                            row_of_c!(add $add, "zmm29", "zmm30", "zmm31"),
-                            "jmp 7f",
-                            "6:",
-                            row_of_c!(store "zmm5", "zmm6", "zmm7"),
-                            row_of_c!(store "zmm8", "zmm9", "zmm10"),
-                            row_of_c!(store "zmm11", "zmm12", "zmm13"),
-                            row_of_c!(store "zmm14", "zmm15", "zmm16"),
-                            row_of_c!(store "zmm17", "zmm18", "zmm19"),
-                            row_of_c!(store "zmm20", "zmm21", "zmm22"),
-                            row_of_c!(store "zmm23", "zmm24", "zmm25"),
-                            row_of_c!(store "zmm26", "zmm27", "zmm28"),
-                            row_of_c!(store "zmm29", "zmm30", "zmm31"),
+                            "jnz 6b",
                             "7:",
-                            turns = inout(reg) steps / 4 => _,
+                            "test {accumulate}, {accumulate}",
+                            "jz 8f",
+                            "mov {ahead}, {c}",
+                            add_row!($add, "zmm5", "zmm6", "zmm7"),
+                            add_row!($add, "zmm8", "zmm9", "zmm10"),
+                            add_row!($add, "zmm11", "zmm12", "zmm13"),
+                            add_row!($add, "zmm14", "zmm15", "zmm16"),
+                            add_row!($add, "zmm17", "zmm18", "zmm19"),
+                            add_row!($add, "zmm20", "zmm21", "zmm22"),
+                            add_row!($add, "zmm23", "zmm24", "zmm25"),
+                            add_row!($add, "zmm26", "zmm27", "zmm28"),
+                            add_row!($add, "zmm29", "zmm30", "zmm31"),
+                            "8:",
+                            store_row!("zmm5", "zmm6", "zmm7"),
+                            store_row!("zmm8", "zmm9", "zmm10"),
+                            store_row!("zmm11", "zmm12", "zmm13"),
+                            store_row!("zmm14", "zmm15", "zmm16"),
+                            store_row!("zmm17", "zmm18", "zmm19"),
+                            store_row!("zmm20", "zmm21", "zmm22"),
+                            store_row!("zmm23", "zmm24", "zmm25"),
+                            store_row!("zmm26", "zmm27", "zmm28"),
+                            store_row!("zmm29", "zmm30", "zmm31"),
+                            early = inout(reg) steps / 4 - late => _,
+                            late = inout(reg) late => _,
                             rest = inout(reg) steps % 4 => _,
                             a = inout(reg) a => _,
                             b = inout(reg) b => _,
