@@ -18,8 +18,10 @@ struct Open {
     result: CaseResult,
     /// Ranks that are measuring.
     measuring: Vec<(NodeName, u32)>,
-    begin: Option<Timestamp>,
-    end: Option<Timestamp>,
+    /// When ranks began to measure.
+    begins: Vec<Timestamp>,
+    /// When ranks that measured went on to another phase.
+    ends: Vec<Timestamp>,
 }
 
 impl Fold {
@@ -168,8 +170,8 @@ impl Open {
                 tail: Vec::new(),
             },
             measuring: Vec::new(),
-            begin: None,
-            end: None,
+            begins: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -183,29 +185,44 @@ impl Open {
         match (phase, known) {
             (Phase::Measure, None) => {
                 self.measuring.push((node.clone(), rank));
-                self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
+                self.begins.push(at);
             }
             (Phase::Measure, Some(_)) | (_, None) => {}
             (_, Some(index)) => {
                 self.measuring.swap_remove(index);
-                self.end = Some(self.end.map_or(at, |end| end.max(at)));
+                self.ends.push(at);
             }
         }
     }
 
     fn close(mut self, at: Timestamp) -> CaseResult {
         // A rank that was ended while it measured did measure until then.
-        let end = if self.measuring.is_empty() {
-            self.end
-        } else {
-            Some(at)
-        };
+        if !self.measuring.is_empty() {
+            self.ends.push(at);
+        }
         self.result.ended = at;
-        self.result.window = self
-            .begin
-            .zip(end)
-            .map(|(begin, end)| Window { begin, end });
+        self.result.window = self.window();
         self.result
+    }
+
+    /// The window, which lies inside the case and is not empty.
+    ///
+    /// The moments of phases are the only ones that a case itself names, so that they may be any.
+    /// One outside the case counts only where no other tells the same thing, and then as the
+    /// nearest moment of the case: a clock that is off by a little still gives a window.
+    fn window(&self) -> Option<Window> {
+        let (started, ended) = (self.result.started, self.result.ended);
+        let inside = |moment: &Timestamp| (started..=ended).contains(moment);
+        let nearest = |moment: Timestamp| moment.min(ended).max(started);
+        let (begins, ends) = (self.begins.iter().copied(), self.ends.iter().copied());
+        let begin = begins
+            .clone()
+            .filter(inside)
+            .min()
+            .or_else(|| begins.min())?;
+        let end = ends.clone().filter(inside).max().or_else(|| ends.max())?;
+        let (begin, end) = (nearest(begin), nearest(end));
+        (begin < end).then_some(Window { begin, end })
     }
 }
 

@@ -17,6 +17,7 @@ mod read;
 mod readable;
 mod rebuild;
 mod recorder;
+mod regular;
 mod samples;
 mod schema;
 mod task;

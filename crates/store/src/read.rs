@@ -11,6 +11,7 @@ use flagperf_model::{CaseResult, Event, RUN_SCHEMA, RunRecord};
 
 use crate::rebuild::complete;
 use crate::recorder::{EVENTS, RUN_JSON};
+use crate::regular::read_regular;
 use crate::samples::{Reader, Samples, collect};
 use crate::task::{SAMPLES, inside};
 
@@ -111,19 +112,33 @@ pub fn read_run(directory: &Path) -> Result<LoadedRun, ReadError> {
             });
         }
     }
-    let json = optional(&directory.join(RUN_JSON))?;
-    let lines = optional(&directory.join(EVENTS))?;
-    if json.is_none() && lines.is_none() {
-        return Err(ReadError::NotARunDirectory { path });
-    }
+    let [json, lines] = [RUN_JSON, EVENTS].map(|name| optional(&directory.join(name)));
+    let unreadable = |name, source| ReadError::Io {
+        path: directory.join(name),
+        source,
+    };
+    let (json, lines) = match (json, lines) {
+        (Ok(None), Ok(None)) => return Err(ReadError::NotARunDirectory { path }),
+        (Err(source), Ok(None) | Err(_)) => return Err(unreadable(RUN_JSON, source)),
+        (Ok(None), Err(source)) => return Err(unreadable(EVENTS, source)),
+        both => both,
+    };
     let mut missing = Vec::new();
-    if lines.is_none() {
-        missing.push(format!("{EVENTS} is missing"));
-    }
-    let events = lines.map_or_else(Vec::new, |lines| read_events(&lines, &mut missing));
+    let events = match lines {
+        Ok(Some(lines)) => read_events(&lines, &mut missing),
+        Ok(None) => {
+            missing.push(format!("{EVENTS} is missing"));
+            Vec::new()
+        }
+        Err(error) => {
+            missing.push(format!("{EVENTS} cannot be read: {error}"));
+            Vec::new()
+        }
+    };
     let kept = match json {
-        Some(json) => read_record(&directory.join(RUN_JSON), &json)?,
-        None => Err(format!("{RUN_JSON} is missing")),
+        Ok(Some(json)) => read_record(&directory.join(RUN_JSON), &json)?,
+        Ok(None) => Err(format!("{RUN_JSON} is missing")),
+        Err(error) => Err(format!("{RUN_JSON} cannot be read: {error}")),
     };
     let kept = kept
         .map_err(|why| missing.push(format!("{why}; rebuilt from {EVENTS}")))
@@ -137,14 +152,12 @@ pub fn read_run(directory: &Path) -> Result<LoadedRun, ReadError> {
     })
 }
 
-fn optional(path: &Path) -> Result<Option<Vec<u8>>, ReadError> {
-    match fs::read(path) {
+/// The content of a file; `None` if it is not there.
+fn optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read_regular(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ReadError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(error) => Err(error),
     }
 }
 
@@ -189,8 +202,12 @@ fn split_version(schema: &str) -> (&str, Option<u32>) {
     (name, major.parse().ok())
 }
 
+/// Unreadable lines of the events that are told one by one; of the others only their number.
+const NOTICES: usize = 5;
+
 fn read_events(bytes: &[u8], missing: &mut Vec<String>) -> Vec<Event> {
     let mut events = Vec::new();
+    let mut unreadable = 0usize;
     if bytes.is_empty() {
         missing.push(format!("{EVENTS} is empty"));
     }
@@ -204,11 +221,21 @@ fn read_events(bytes: &[u8], missing: &mut Vec<String>) -> Vec<Event> {
         }
         match serde_json::from_slice(line) {
             Ok(event) => events.push(event),
-            Err(error) => missing.push(format!(
-                "{EVENTS} line {} cannot be read: {error}",
-                index + 1
-            )),
+            Err(error) => {
+                unreadable += 1;
+                if unreadable <= NOTICES {
+                    missing.push(format!(
+                        "{EVENTS} line {} cannot be read: {error}",
+                        index + 1
+                    ));
+                }
+            }
         }
+    }
+    match unreadable.saturating_sub(NOTICES) {
+        0 => {}
+        1 => missing.push(format!("{EVENTS}: one more line cannot be read")),
+        more => missing.push(format!("{EVENTS}: {more} more lines cannot be read")),
     }
     if whole < bytes.len() {
         let number = bytes[..whole].split(|&byte| byte == b'\n').count();

@@ -10,6 +10,7 @@ use flagperf_model::{
 
 use crate::fold::{Fold, node_of, warn};
 use crate::recorder::EVENTS;
+use crate::regular::read_regular;
 use crate::samples::Reader;
 use crate::task::{NodeResult, RESULT, SAMPLES};
 
@@ -26,7 +27,11 @@ pub(crate) fn complete(
     for event in events {
         fold.apply(&mut told, event);
     }
-    let last = events.last().map(|event| event.at);
+    // The moment of a phase is the case's own word.
+    let last = events
+        .iter()
+        .rfind(|event| !matches!(event.what, EventKind::Phase { .. }))
+        .map(|event| event.at);
     let unfinished = last.and_then(|at| fold.unfinished(at));
     let mut record = match kept {
         Some(record) => merge(record, told),
@@ -182,7 +187,7 @@ fn find_files(directory: &Path, record: &mut RunRecord) {
             }
             for (_, node, task) in &found {
                 let path = directory.join(task).join(RESULT);
-                let part = fs::read(path)
+                let part = read_regular(&path)
                     .ok()
                     .and_then(|json| serde_json::from_slice::<NodeResult>(&json).ok());
                 if let Some(part) = part

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use flagperf_model::{SampleBlock, SeriesDecl};
 
+use crate::regular::open_regular;
+
 use super::block::{decode, encode, unfold};
 use super::{MAX_CELLS, MAX_COLUMNS, MAX_TICKS, Malformed};
 
@@ -85,7 +87,7 @@ pub(crate) struct Reader<R> {
 
 impl Reader<BufReader<File>> {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(BufReader::new(File::open(path)?)))
+        Ok(Self::new(BufReader::new(open_regular(path)?)))
     }
 }
 

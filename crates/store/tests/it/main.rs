@@ -9,6 +9,8 @@ mod docs;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod schema;
