@@ -3,8 +3,9 @@
 //! **Counted.** 2·m·n·k operations for C = A B with A of m × k and B of k × n, divided by the time
 //! of the whole product, packing of the operands included. TFLOPS, and TOPS for INT8.
 //! `-peak` is the rate of independent multiply-adds in registers with the same instruction, measured
-//! in the same run, half of it before the products and half after; `-share` is the rate of the
-//! product in percent of that peak.
+//! in the same run, half of it before the products and half after. Its value is the better half's
+//! best slice of 20 ms; its spread is between the two halves. `-share` is the rate of the product in
+//! percent of that peak.
 //!
 //! **Sizes.** m = n = k, unless given: about a quarter of a second of work for the number of threads
 //! at a nominal rate, so that the size depends on the machine's processors and not on its state; a
@@ -25,8 +26,8 @@
 //! not supported and never emulated.
 //!
 //! **Biases that remain.** The clock frequency is the machine's own affair: heat and neighbours move
-//! it, and the peak next to the product shows by how much. The peak is the best slice of 20 ms and
-//! the product a median, so the share errs to the low side on a machine that is disturbed.
+//! it, and the peak next to the product shows by how much. The peak is the best slice of both halves
+//! and the product a median, so the share errs to the low side on a machine that is disturbed.
 
 use flagperf_model::{Better, Phase, Unit, Verification, median};
 
@@ -166,7 +167,7 @@ fn run(context: &mut Context<'_>, format: Format) -> Result<(), CaseError> {
     let unchecked = Verification::Unchecked("sums of register values have no meaning".to_owned());
     let peak = context
         .report
-        .measurement(&peak_metric, &device, &peaks, unchecked)?;
+        .best(&peak_metric, &device, &peaks, unchecked)?;
     let shares: Vec<f64> = rates.iter().map(|rate| 100.0 * rate / peak).collect();
     context
         .report
@@ -198,7 +199,7 @@ fn metrics(format: Format) -> [Metric; 3] {
             "-peak",
             &unit,
             "operations per second of independent multiply-adds in registers, the best 20 ms of \
-             each half: one half before the products, one after",
+             two halves: one before the products, one after",
         ),
         metric(
             "-share",

@@ -126,12 +126,35 @@ impl<'a> Reporter<'a> {
         values: &[f64],
         verification: Verification,
     ) -> Result<f64, ReportError> {
+        self.number(metric, device, values, verification, |spread| spread.median)
+    }
+
+    /// A final number that is a bound: the largest of `values`, with their spread.
+    pub(crate) fn best(
+        &mut self,
+        metric: &Metric,
+        device: &str,
+        values: &[f64],
+        verification: Verification,
+    ) -> Result<f64, ReportError> {
+        self.number(metric, device, values, verification, |spread| spread.max)
+    }
+
+    fn number(
+        &mut self,
+        metric: &Metric,
+        device: &str,
+        values: &[f64],
+        verification: Verification,
+        value_of: impl Fn(&Spread) -> f64,
+    ) -> Result<f64, ReportError> {
         let spread = Spread::of(values).ok_or_else(|| ReportError::NoValue {
             metric: metric.name.clone(),
         })?;
+        let value = value_of(&spread);
         self.record(&CaseRecord::Measurement(Box::new(Measurement {
             metric: MetricName::new(metric.name.as_str())?,
-            value: spread.median,
+            value,
             unit: metric.unit.clone(),
             better: metric.better,
             definition: metric.definition.clone(),
@@ -141,7 +164,7 @@ impl<'a> Reporter<'a> {
             repetitions: thinned(values),
             verification,
         })))?;
-        Ok(spread.median)
+        Ok(value)
     }
 
     /// The classic line of a number, and of its twin in powers of two where it has one.
@@ -251,6 +274,26 @@ mod tests {
              [FlagPerf Result]Rank 3's m=100.00GiB\n\
              [FlagPerf Result]Rank 3's m=1.500TFLOPS\n"
         );
+    }
+
+    #[test]
+    fn a_bound_is_the_largest_and_any_other_number_the_median() {
+        let metric = Metric {
+            name: "m".into(),
+            unit: Unit::TFLOPS,
+            better: Better::Higher,
+            definition: String::new(),
+        };
+        let unchecked = || Verification::Unchecked("x".into());
+        let mut out = Vec::new();
+        let mut reporter = Reporter::new(&mut out, 0);
+        let values = [1.0, 4.0];
+        let best = reporter.best(&metric, "cpu0", &values, unchecked());
+        let middle = reporter.measurement(&metric, "cpu0", &values, unchecked());
+        assert_eq!((best.unwrap(), middle.unwrap()), (4.0, 2.5));
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().next().unwrap().contains("\"value\":4.0"));
+        assert!(text.lines().nth(1).unwrap().contains("\"value\":2.5"));
     }
 
     #[test]

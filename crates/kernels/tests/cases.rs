@@ -292,7 +292,14 @@ fn matrix_products() {
                 assert!(measurement.value > 0.0 && measurement.spread.unwrap().n >= 2);
             }
             assert_eq!(printed.end, CaseEnd::Passed, "{}", printed.failure());
-            assert_eq!(printed.measurements().len(), 3);
+            let [product, peak, share] = printed.measurements()[..] else {
+                panic!("{:?}", printed.measurements());
+            };
+            assert_eq!(product.value, product.spread.unwrap().median);
+            // The better of both halves, so that the share errs low.
+            assert_eq!(peak.value, peak.spread.unwrap().max);
+            let of_best = 100.0 * product.value / peak.value;
+            assert!((share.value - of_best).abs() < 1e-9 * of_best);
             assert_eq!(printed.classic.len(), 1);
             assert!(printed.classic[0].starts_with(&format!("Rank 0's {name}=")));
             assert!(printed.classic[0].ends_with(unit));
