@@ -6,8 +6,8 @@ use flagperf_store::LoadedRun;
 
 use crate::{CaseSamples, RunData};
 
-/// Adds the samples to a record that was read. Samples that cannot be read, or only in part, are
-/// told among what is missing; the rest of the report does not suffer from it.
+/// Adds the samples to a record that was read. Samples that are gone, or cannot be read, or only in
+/// part, are told among what is missing; the rest of the report does not suffer from it.
 pub fn load(loaded: LoadedRun) -> RunData {
     let mut missing = loaded.missing.clone();
     let mut samples = Vec::new();
@@ -15,7 +15,19 @@ pub fn load(loaded: LoadedRun) -> RunData {
         for node in &loaded.record.nodes {
             let place = || format!("{}, round {}, on {}", result.case, result.round, node.name);
             match loaded.samples(result, node.rank) {
-                Ok(None) => {}
+                Ok(None) => {
+                    let taken = result
+                        .monitor_cost
+                        .iter()
+                        .filter(|(name, _)| *name == node.name)
+                        .fold(0u64, |sum, (_, cost)| sum.saturating_add(cost.samples));
+                    if taken > 0 {
+                        missing.push(format!(
+                            "samples of {}: there are none, although the monitors took {taken}",
+                            place()
+                        ));
+                    }
+                }
                 Ok(Some(found)) => {
                     missing.extend(
                         found

@@ -50,7 +50,7 @@ pub fn terminal(run: &RunData, options: &TerminalOptions) -> String {
     head(&mut page, run);
     table::write(&mut page, &cases);
     for case in &cases {
-        failures(&mut page, case, options.tail_lines);
+        failures(&mut page, run, case, options);
     }
     foot(&mut page, run, options);
     page.out
@@ -121,7 +121,7 @@ fn head(page: &mut Page, run: &RunData) {
     page.line("");
 }
 
-fn failures(page: &mut Page, case: &CaseView<'_>, tail_lines: usize) {
+fn failures(page: &mut Page, run: &RunData, case: &CaseView<'_>, options: &TerminalOptions) {
     for (_, result) in &case.rounds {
         if !result.outcome.is_failure() {
             continue;
@@ -134,7 +134,7 @@ fn failures(page: &mut Page, case: &CaseView<'_>, tail_lines: usize) {
         page.line("");
         let title = format!("{}{round}: {}", case.name, result.outcome);
         page.prose(style_of(Some(&result.outcome)), 2, &title);
-        let skipped = result.tail.len().saturating_sub(tail_lines);
+        let skipped = result.tail.len().saturating_sub(options.tail_lines);
         for line in &result.tail[skipped..] {
             let bar = page.paint.apply(DIM, "  │ ");
             let shown: String = line.chars().take(LONGEST_LINE).collect();
@@ -142,9 +142,37 @@ fn failures(page: &mut Page, case: &CaseView<'_>, tail_lines: usize) {
             page.line(&format!("{bar}{}{more}", printable(&shown)));
         }
         for directory in &result.directories {
-            page.prose(DIM, 4, &format!("  all of its output: {directory}"));
+            let path = printable(&output_path(run, options, directory));
+            let label = "  all of its output:";
+            // Never broken: a path is there to be copied.
+            if len(label) + 1 + len(&path) <= page.width {
+                let line = page.paint.apply(DIM, label);
+                page.line(&format!("{line} {path}"));
+            } else {
+                let line = page.paint.apply(DIM, label);
+                page.line(&line);
+                page.line(&format!("    {path}"));
+            }
         }
     }
+}
+
+/// Where the output of a task lies: its file as the plan names it, else its directory.
+fn output_path(run: &RunData, options: &TerminalOptions, directory: &str) -> String {
+    let log = run
+        .record
+        .plan
+        .cases
+        .iter()
+        .flat_map(|case| &case.tasks)
+        .find(|task| task.directory == directory)
+        .map(|task| task.log.as_str());
+    let location = options
+        .location
+        .as_deref()
+        .map(|location| location.trim_end_matches('/'));
+    let parts = location.into_iter().chain([directory]).chain(log);
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn foot(page: &mut Page, run: &RunData, options: &TerminalOptions) {

@@ -116,3 +116,22 @@ fn a_failed_round_among_good_ones() {
         assert!(screen.contains(expected), "{expected}\n{screen}");
     }
 }
+
+#[test]
+fn failed_rounds_are_counted_like_passed_ones() {
+    let mut data = run(Size::SMALL);
+    for result in &mut data.record.results[..3] {
+        result.outcome = Outcome::TimedOut { limit_s: 300.0 };
+        result.measurements.clear();
+    }
+    let [screen, _, wiki, ..] = all(&data);
+    assert!(
+        screen.contains("computation-FP64              timed out (3 rounds), see below"),
+        "{screen}"
+    );
+    assert!(wiki.contains("timed out: the limit is 300 s"), "{wiki}");
+    // Two kinds of failure are not counted together.
+    data.record.results[2].outcome = Outcome::Aborted;
+    let [screen, ..] = all(&data);
+    assert!(screen.contains("timed out, see below"), "{screen}");
+}

@@ -105,3 +105,31 @@ fn several_nodes_are_told_apart() {
     );
     assert!(text.contains("node1: did not answer"));
 }
+
+#[test]
+fn the_path_of_the_output_is_whole_at_every_width() {
+    let mut data = run(Size::SMALL);
+    let file = "my results/run20261123144616-a1b2c3/interconnect-MPI_intraserver/node0_noderank0/benchmark.log.txt";
+    let with_space = |width| TerminalOptions {
+        location: Some("my results/run20261123144616-a1b2c3/".to_owned()),
+        ..options(width, false)
+    };
+    for width in [10, 36, 80, 118] {
+        let text = terminal(&data, &with_space(width));
+        let expected = format!("\n  all of its output:\n    {file}\n");
+        assert!(text.contains(&expected), "{text}");
+    }
+    let text = terminal(&data, &with_space(120));
+    assert!(
+        text.contains(&format!("\n  all of its output: {file}\n")),
+        "{text}"
+    );
+    // Without a plan nothing tells the name of the file.
+    data.record.plan.cases.clear();
+    let text = terminal(&data, &with_space(120));
+    let directory = file.strip_suffix("/benchmark.log.txt").unwrap();
+    assert!(
+        text.contains(&format!("\n  all of its output: {directory}\n")),
+        "{text}"
+    );
+}
