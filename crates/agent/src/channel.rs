@@ -1,7 +1,7 @@
 //! The threads at the two ends of the channel, and those that carry task output into it.
 
 use std::io::{PipeReader, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -85,6 +85,7 @@ pub(crate) fn start_reader(
 pub(crate) struct Credit {
     left: Mutex<u64>,
     more: Condvar,
+    waiting: AtomicUsize,
 }
 
 impl Credit {
@@ -92,7 +93,13 @@ impl Credit {
         Self {
             left: Mutex::new(OUTPUT_WINDOW),
             more: Condvar::new(),
+            waiting: AtomicUsize::new(0),
         }
+    }
+
+    /// True while output waits for the controller: whoever wrote it is held up, not stalled.
+    pub(crate) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn give(&self, bytes: u64) {
@@ -103,9 +110,11 @@ impl Credit {
     /// Waits until `bytes` may be sent.
     fn spend(&self, bytes: u64) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         while *left < bytes {
             left = self.more.wait(left).unwrap_or_else(PoisonError::into_inner);
         }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         *left -= bytes;
     }
 }

@@ -5,12 +5,15 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use flagperf_host::{Monitor, Root};
 use flagperf_model::{Limits, ProcessSpec, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, ProcessEnd, TaskId, Timing, ToAgent};
 use rustix::time::{ClockId, clock_gettime};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::channel::{Credit, Outbox, Pump, start_reader, start_writer};
 use crate::ending::end_everything_below;
@@ -69,12 +72,14 @@ pub fn serve(
     let heard = Arc::new(AtomicU64::new(0));
     let reaper = Reaper::start(inputs.clone()).map_err(AgentError::SetUp)?;
     start_reader(from, inputs.clone(), started, Arc::clone(&heard));
+    turn_signals_into_inputs(inputs.clone()).map_err(AgentError::SetUp)?;
     let mut agent = Agent {
         root: Root::new("/"),
         started,
         clock,
         timing: Timing::default(),
         next_heartbeat: started,
+        last_tick: started,
         heard,
         credit: Arc::new(Credit::new()),
         outbox,
@@ -92,6 +97,21 @@ pub fn serve(
     }
 }
 
+/// A signal that would end this process ends the session instead, so that nothing is left behind.
+/// One of them comes by itself: the kernel sends SIGHUP to a stopped process whose parent dies.
+fn turn_signals_into_inputs(inputs: Sender<Input>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    thread::spawn(move || {
+        for signal in &mut signals {
+            let why = format!("the agent was ended by signal {signal}");
+            if inputs.send(Input::Closed(Some(why))).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
 fn anchor() -> ClockAnchor {
     let wall = clock_gettime(ClockId::Realtime);
     let mono = clock_gettime(ClockId::Monotonic);
@@ -107,6 +127,7 @@ struct Agent {
     clock: ClockAnchor,
     timing: Timing,
     next_heartbeat: Instant,
+    last_tick: Instant,
     heard: Arc<AtomicU64>,
     credit: Arc<Credit>,
     outbox: Outbox,
@@ -150,6 +171,14 @@ impl Agent {
 
     fn tick(&mut self) -> Option<String> {
         let now = Instant::now();
+        // The loop turns at least once a heartbeat. If it did not, this process was stopped, and
+        // what the controller said meanwhile is still to be read.
+        let pause = now.duration_since(self.last_tick).as_secs_f64();
+        if pause > 2.0 * self.timing.heartbeat_s + 1.0 {
+            let millis = self.started.elapsed().as_millis() as u64;
+            self.heard.fetch_max(millis, Ordering::Relaxed);
+        }
+        self.last_tick = now;
         if let Some(task) = &mut self.task
             && task.tick(now, &self.root, &self.outbox)
         {
@@ -276,6 +305,13 @@ impl Agent {
                 output_open: pid.is_some(),
             });
         }
-        self.task = Some(Task::new(id, limits, ranks, bytes_read, Instant::now()));
+        self.task = Some(Task::new(
+            id,
+            limits,
+            ranks,
+            bytes_read,
+            Arc::clone(&self.credit),
+            Instant::now(),
+        ));
     }
 }

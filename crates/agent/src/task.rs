@@ -20,7 +20,7 @@ use flagperf_model::Limits;
 use flagperf_wire::{FromAgent, ProcessEnd, TaskEnd, TaskId};
 use rustix::process::Signal;
 
-use crate::channel::Outbox;
+use crate::channel::{Credit, Outbox};
 use crate::ending::{describe, living_below, signal_all};
 
 /// After one rank failed, the others get this long to end by themselves before they are asked to.
@@ -53,6 +53,7 @@ pub(crate) struct Task {
     ranks: Vec<Rank>,
     started: Instant,
     bytes_read: Arc<AtomicU64>,
+    credit: Arc<Credit>,
     quiet: Quiet,
     rank_failed: Option<Instant>,
     why: TaskEnd,
@@ -101,6 +102,7 @@ impl Task {
         limits: Limits,
         ranks: Vec<Rank>,
         bytes_read: Arc<AtomicU64>,
+        credit: Arc<Credit>,
         now: Instant,
     ) -> Self {
         Self {
@@ -110,6 +112,7 @@ impl Task {
             ranks,
             started: now,
             bytes_read,
+            credit,
             quiet: Quiet {
                 since: now,
                 bytes: 0,
@@ -269,7 +272,7 @@ impl Task {
             let for_s = now.duration_since(self.quiet.since).as_secs_f64();
             // One tick is allowed on top, or the first second could never count as idle.
             let idle = used <= IDLE_SHARE * for_s + 1.0 / ticks_per_second();
-            if bytes != self.quiet.bytes || !idle {
+            if bytes != self.quiet.bytes || !idle || self.credit.is_short() {
                 self.quiet.since = now;
                 self.quiet.bytes = bytes;
                 self.quiet.ticks = ticks;

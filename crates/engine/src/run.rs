@@ -69,6 +69,18 @@ impl Context<'_> {
         self.tell(EventKind::Interrupted { count });
     }
 
+    /// Takes in what came while no case ran.
+    pub(crate) fn catch_up(&mut self) {
+        while let Ok(incoming) = self.incoming.try_recv() {
+            match incoming {
+                Incoming::Interrupt => self.interrupted(),
+                Incoming::Agent(node, SessionEvent::Closed(reason)) => self.lose(node, reason),
+                // Silence matters to a case, and late words about one that is over to nobody.
+                Incoming::Agent(..) => {}
+            }
+        }
+    }
+
     /// True when the user asked to stop at once.
     pub(crate) fn is_urgent(&self) -> bool {
         self.interrupts > 1
@@ -146,6 +158,7 @@ pub async fn run(
             _ => totals.failed += 1,
         }
     }
+    context.catch_up();
     totals.interrupts = context.interrupts;
     let patience = if context.is_urgent() {
         AT_ONCE
@@ -185,6 +198,7 @@ async fn leave(
 }
 
 async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) -> Outcome {
+    context.catch_up();
     let outcome = if context.interrupts > 0 || context.nodes.iter().any(|node| node.lost.is_some())
     {
         Outcome::NotRun

@@ -51,20 +51,20 @@ pub(crate) struct RunArgs {
     pub(crate) rounds: u32,
 
     /// How long a built-in case measures, warm-up and checks apart
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) duration: Duration,
 
     /// End a case that runs longer than this
     /// [default: 6 × duration + 2m for built-in cases, 1h for others]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) timeout: Option<Duration>,
 
     /// End a case that neither writes nor uses a processor for this long [default: 1m]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) stall: Option<Duration>,
 
     /// Time from one sample of the monitors to the next, from 10ms
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval, allow_hyphen_values = true)]
     pub(crate) interval: Duration,
 
     /// Set a parameter of the cases that have it (repeatable)
@@ -132,7 +132,7 @@ pub(crate) struct CaseArgs {
     /// The kernel
     pub(crate) kernel: String,
     /// How long to measure
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration, allow_hyphen_values = true)]
     pub(crate) duration: Duration,
     /// Set a parameter (repeatable)
     #[arg(long = "param", value_name = "NAME=VALUE")]

@@ -1,20 +1,20 @@
 //! What a person sees while a run goes on: one line a case, on standard error.
 //!
 //! On a terminal the line of the running case is redrawn with the time left and the value so far,
-//! only when something happens: a clock that ticks by itself would use the processors that are being
-//! measured. Elsewhere there are plain lines with the time of day.
+//! only when something happens, which is at least with every sample of the monitors: a clock that ticks
+//! by itself would use the processors that are being measured. Elsewhere there are plain lines with the
+//! time of day.
 
 use std::io::Write;
 
 use flagperf_model::{Event, EventKind, Outcome, Phase, PlannedCase, Timestamp};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
 
 /// Progress of one run.
 pub(crate) struct Progress {
-    /// The line of the running case; absent when standard error is no terminal.
-    line: Option<ProgressBar>,
+    /// True if standard error is a terminal, where the line of the running case is redrawn.
+    on_terminal: bool,
     total: u32,
     ended: u32,
     current: Option<Current>,
@@ -25,6 +25,7 @@ struct Current {
     label: String,
     started: Timestamp,
     expected_s: Option<f64>,
+    limit_s: f64,
     phase: &'static str,
     /// `171.3 GFLOPS`, when the case has said so.
     value: Option<String>,
@@ -36,20 +37,17 @@ struct Current {
 
 impl Progress {
     pub(crate) fn new(on_terminal: bool) -> Self {
-        let line = on_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-            bar.set_style(
-                ProgressStyle::with_template("{msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar
-        });
         Self {
-            line,
+            on_terminal,
             total: 0,
             ended: 0,
             current: None,
         }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&self, now: Timestamp) {
+        self.redraw(now);
     }
 
     pub(crate) fn case_begins(&mut self, case: &PlannedCase) {
@@ -64,7 +62,8 @@ impl Progress {
             label,
             started: Timestamp::default(),
             expected_s: case.expected_s,
-            phase: "starting",
+            limit_s: case.limits.timeout_s,
+            phase: "running",
             value: None,
             remaining: None,
             primary: primary.map(|metric| metric.name.to_string()),
@@ -85,7 +84,7 @@ impl Progress {
                     current.started = event.at;
                     current.label = format!("[{index}/{}] {}", self.total, current.label);
                 }
-                if self.line.is_none()
+                if !self.on_terminal
                     && let Some(current) = &self.current
                 {
                     let text = match current.expected_s {
@@ -116,7 +115,8 @@ impl Progress {
                 ..
             } => {
                 if let Some(current) = &mut self.current {
-                    current.value = Some(format!("{} {unit}", significant(*value)));
+                    current.value =
+                        Some(format!("{} {}", significant(*value), clean(unit.as_str())));
                     current.remaining = Some((*remaining_s, event.at));
                 }
             }
@@ -130,7 +130,7 @@ impl Progress {
                         current.result = Some(format!(
                             "{} {}",
                             significant(measurement.value),
-                            measurement.unit
+                            clean(measurement.unit.as_str())
                         ));
                     }
                 }
@@ -142,14 +142,17 @@ impl Progress {
                 ..
             } => self.ended(event.at, case.as_str(), outcome, *seconds),
             EventKind::Warning { message } => {
-                self.say(event.at, &format!("{} {message}", "warning:".yellow()));
+                self.say(
+                    event.at,
+                    &format!("{} {}", "warning:".yellow(), clean(message)),
+                );
             }
             EventKind::StrayProcesses { commands, .. } => self.say(
                 event.at,
                 &format!(
                     "{} the case left processes behind, which were ended: {}",
                     "warning:".yellow(),
-                    commands.join(", ")
+                    clean(&commands.join(", "))
                 ),
             ),
             EventKind::Interrupted { count: 1 } => self.say(
@@ -168,14 +171,10 @@ impl Progress {
             EventKind::NodeLost { node, reason } => {
                 self.say(
                     event.at,
-                    &format!("{} node {node} is lost: {reason}", "error:".red()),
+                    &format!("{} node {node} is lost: {}", "error:".red(), clean(reason)),
                 );
             }
-            EventKind::RunEnded { .. } => {
-                if let Some(line) = &self.line {
-                    line.finish_and_clear();
-                }
-            }
+            EventKind::RunEnded { .. } => self.current = None,
             EventKind::NodeReady { .. }
             | EventKind::Phase { .. }
             | EventKind::Live { .. }
@@ -213,43 +212,59 @@ impl Progress {
             | Outcome::Stalled { .. }
             | Outcome::Aborted
             | Outcome::Lost { .. } => {
-                format!(
-                    "{label}: {} after {seconds:.1} s",
-                    outcome.to_string().red()
-                )
+                let outcome = clean(&outcome.to_string());
+                format!("{label}: {} ({seconds:.1} s)", outcome.red())
             }
         };
         self.say(at, &text);
     }
 
     fn redraw(&self, now: Timestamp) {
-        let (Some(line), Some(current)) = (&self.line, &self.current) else {
+        let Some(current) = self.current.as_ref().filter(|_| self.on_terminal) else {
             return;
         };
-        let left = match (current.remaining, current.expected_s) {
-            (Some((seconds, at)), _) => Some(seconds - now.seconds_since(at)),
-            (None, Some(expected)) => Some(expected - now.seconds_since(current.started)),
-            (None, None) => None,
+        let since = now.seconds_since(current.started).max(0.0);
+        let time = match (current.remaining, current.expected_s) {
+            (Some((seconds, at)), _) => left(seconds - now.seconds_since(at)),
+            (None, Some(expected)) => left(expected - since),
+            (None, None) => format!("{since:.0} s so far, at most {:.0} s", current.limit_s),
         };
-        let left = left.map_or_else(String::new, |left| format!("  {:.0} s left", left.max(0.0)));
         let value = current.value.as_deref().unwrap_or_default();
-        line.set_message(format!(
-            "{}: {}{left}  {value}",
-            current.label, current.phase
-        ));
+        let text = format!("{}: {}  {time}  {value}", current.label, current.phase);
+        // One column stays free: what the terminal echoes (^C) must not begin a new line.
+        let width = width().saturating_sub(4);
+        let text: String = text.chars().take(width).collect();
+        drop(write!(anstream::stderr().lock(), "{CLEAR}{text}"));
+        drop(anstream::stderr().lock().flush());
     }
 
     /// A line that stays.
     fn say(&self, at: Timestamp, text: &str) {
-        match &self.line {
-            Some(line) => line.suspend(|| drop(writeln!(anstream::stderr().lock(), "{text}"))),
-            None => drop(writeln!(
-                anstream::stderr().lock(),
-                "{} {text}",
-                time_of_day(at)
-            )),
-        }
+        let mut stderr = anstream::stderr().lock();
+        drop(if self.on_terminal {
+            writeln!(stderr, "{CLEAR}{text}")
+        } else {
+            writeln!(stderr, "{} {text}", time_of_day(at))
+        });
     }
+}
+
+/// Returns to the first column and clears the line.
+const CLEAR: &str = "\r\x1b[2K";
+
+fn left(seconds: f64) -> String {
+    format!("{:.0} s left", seconds.max(0.0))
+}
+
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map_or(0, |size| usize::from(size.ws_col))
+        .max(20)
+}
+
+/// Text of others without what would move the cursor or begin a line.
+fn clean(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn time_of_day(at: Timestamp) -> String {
@@ -267,6 +282,9 @@ fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
+    if !(1e-4..1e7).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
     let decimals = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
     format!("{value:.decimals$}")
 }
@@ -283,6 +301,7 @@ mod tests {
             (1.0, "1.000"),
             (171.26, "171.3"),
             (54_321.0, "54321"),
+            (-5e300, "-5.000e300"),
         ] {
             assert_eq!(significant(value), text);
         }

@@ -244,22 +244,28 @@ async fn converse(
     let mut decoder = Decoder::default();
     let mut bytes = vec![0; 128 << 10];
     let mut heard = Instant::now();
+    let mut looked = heard;
     let mut silent = false;
+    let look = Duration::from_secs_f64((timing.silent_s / 8.0).clamp(0.01, 1.0));
     loop {
-        let bound = if silent {
-            timing.lost_s
-        } else {
-            timing.silent_s
-        };
         let read = tokio::select! {
+            biased;
             read = stdout.read(&mut bytes) => read,
-            () = sleep_until(heard + Duration::from_secs_f64(bound)) => {
+            () = sleep_until(looked + look) => {
+                // Had this process been stopped, its clock would have gone on without it: what came
+                // meanwhile is still to be read, and silence begins anew.
+                if looked.elapsed() > look + Duration::from_secs(2) {
+                    heard = Instant::now();
+                }
+                looked = Instant::now();
                 let seconds = heard.elapsed().as_secs_f64();
-                if silent {
+                if seconds > timing.lost_s {
                     return Some(format!("nothing heard from it for {seconds:.0} s"));
                 }
-                silent = true;
-                let _ = events.send(SessionEvent::Silent(seconds));
+                if seconds > timing.silent_s && !silent {
+                    silent = true;
+                    let _ = events.send(SessionEvent::Silent(seconds));
+                }
                 continue;
             }
             // Nobody listens any more, which is how a session is dropped.

@@ -1,10 +1,9 @@
 //! Who listens to the engine: the recorder always, and a printer of some kind.
 
-use std::io::Write;
-
 use flagperf_engine::{Consumer, Emission};
 use flagperf_store::Recorder;
 
+use crate::output::print;
 use crate::progress::Progress;
 
 /// What the user watches while a run goes on.
@@ -14,7 +13,10 @@ pub(crate) enum Printer {
     /// Progress for people.
     Progress(Progress),
     /// Every event as a line of JSON.
-    Json,
+    Json {
+        /// The first error met while writing.
+        error: Option<std::io::Error>,
+    },
 }
 
 /// The recorder and the printer, as one consumer.
@@ -31,10 +33,11 @@ impl Consumer for Listeners {
                 match &mut self.printer {
                     Printer::Quiet => {}
                     Printer::Progress(progress) => progress.event(event),
-                    Printer::Json => {
-                        if let Ok(line) = serde_json::to_string(event) {
-                            // A reader that has gone away does not end the run.
-                            let _ = writeln!(std::io::stdout().lock(), "{line}");
+                    Printer::Json { error } => {
+                        if let Ok(line) = serde_json::to_string(event)
+                            && let Err(found) = print(&format!("{line}\n"))
+                        {
+                            error.get_or_insert(found);
                         }
                     }
                 }
@@ -48,7 +51,14 @@ impl Consumer for Listeners {
             Emission::Output { node, rank, bytes } => {
                 self.recorder.output(*node as u32, *rank, bytes);
             }
-            Emission::Samples { node, block } => self.recorder.samples(*node as u32, block),
+            Emission::Samples { node, block } => {
+                self.recorder.samples(*node as u32, block);
+                if let (Printer::Progress(progress), Some(last)) =
+                    (&self.printer, block.times.last())
+                {
+                    progress.tick(*last);
+                }
+            }
         }
     }
 }

@@ -1,15 +1,16 @@
 //! `flagperf list`: the cases and whether this machine can run them.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::path::Path;
 
 use flagperf_host::Root;
 use flagperf_library::Library;
-use flagperf_model::{NodeName, RunId};
+use flagperf_model::{NodeName, Outcome, RunId};
 use owo_colors::OwoColorize;
 
 use crate::cli::ListArgs;
 use crate::exit::{Exit, Failure};
+use crate::output::print;
 
 pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let library = library(args.case_directory.as_deref())?;
@@ -34,25 +35,27 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
         .map(|case| case.name.as_str().len())
         .max()
         .unwrap_or(0);
-    let mut stdout = anstream::stdout().lock();
+    let mut text = String::new();
     for case in &plan.cases {
         let name = case.name();
         let summary = &case.spec.summary;
-        let line = match &case.unsupported {
-            None => writeln!(stdout, "{:width$}  {summary}", name.bold()),
+        // Writing to a string cannot fail.
+        let _ = match &case.unsupported {
+            None => writeln!(text, "{:width$}  {summary}", name.bold()),
             Some(feature) => writeln!(
-                stdout,
+                text,
                 "{:width$}  {summary}\n{:width$}  {}",
                 name.dimmed(),
                 "",
-                format_args!("not supported by this processor: {feature}").yellow()
+                Outcome::Unsupported {
+                    feature: feature.clone()
+                }
+                .to_string()
+                .yellow()
             ),
         };
-        if line.is_err() {
-            // The reader has seen enough and closed the pipe.
-            break;
-        }
     }
+    print(&text).map_err(|error| Failure::usage(format!("the list cannot be written: {error}")))?;
     Ok(Exit::Success)
 }
 

@@ -1,6 +1,6 @@
 //! `flagperf report`: the record of a run in a form for people or programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use flagperf_report::{RunData, TerminalOptions};
@@ -8,6 +8,7 @@ use flagperf_store::ReadError;
 
 use crate::cli::{Format, ReportArgs};
 use crate::exit::{Exit, Failure};
+use crate::output::print;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let data = load(&args.run)?;
@@ -28,8 +29,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
                 path.display()
             ))
         })?,
-        // A reader that has seen enough closes the pipe; that is no error.
-        None => drop(std::io::stdout().lock().write_all(text.as_bytes())),
+        None => print(&text)
+            .map_err(|error| Failure::usage(format!("the report cannot be written: {error}")))?,
     }
     Ok(Exit::Success)
 }

@@ -19,10 +19,17 @@ use crate::cli::RunArgs;
 use crate::commands::consumers::{Listeners, Printer};
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
+use crate::output::print;
 use crate::progress::Progress;
 
 /// How long an agent may take to leave.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// Ctrl-Z. The numbers are those of x86 and Arm, see signal(7).
+const SIGTSTP: i32 = 20;
+
+/// A file grew beyond the limit of `ulimit -f`.
+const SIGXFSZ: i32 = 25;
 
 /// The version in records: the program's own.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -76,7 +83,7 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     };
     if args.dry_run {
         node.close(LEAVING).await;
-        return Ok(print_plan(&plan, args.json));
+        return print_plan(&plan, &program.display().to_string(), args.json);
     }
     let recorder = match Recorder::create(&args.results, record(&plan, &node, started)) {
         Ok(recorder) => recorder,
@@ -168,7 +175,9 @@ fn record(plan: &Plan, node: &Node, started: Timestamp) -> RunRecord {
         schema: RUN_SCHEMA.to_owned(),
         run: plan.run.clone(),
         version: VERSION.to_owned(),
-        command: std::env::args().collect(),
+        command: std::env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
         started,
         ended: None,
         state: RunState::Running,
@@ -187,7 +196,7 @@ fn record(plan: &Plan, node: &Node, started: Timestamp) -> RunRecord {
 
 fn printer(args: &RunArgs) -> Printer {
     if args.json {
-        Printer::Json
+        Printer::Json { error: None }
     } else if args.quiet {
         Printer::Quiet
     } else {
@@ -197,7 +206,10 @@ fn printer(args: &RunArgs) -> Printer {
 
 /// Ends the record, shows the summary, and judges.
 fn conclude(args: &RunArgs, listeners: Listeners, totals: Totals, directory: &Path) -> Exit {
-    drop(listeners.printer);
+    let mut unwritten = match listeners.printer {
+        Printer::Json { error } => error,
+        Printer::Quiet | Printer::Progress(_) => None,
+    };
     let interrupted = totals.interrupts > 0;
     let state = if interrupted {
         RunState::Interrupted
@@ -210,10 +222,12 @@ fn conclude(args: &RunArgs, listeners: Listeners, totals: Totals, directory: &Pa
     }
     if !args.quiet && !args.json {
         match report::summary(directory) {
-            // A reader that has gone away does not change how the run came out.
-            Ok(text) => drop(anstream::stdout().lock().write_all(text.as_bytes())),
+            Ok(text) => unwritten = print(&text).err(),
             Err(failure) => problems.push(failure.text()),
         }
+    }
+    if let Some(error) = unwritten {
+        problems.push(format!("standard output cannot be written: {error}"));
     }
     for problem in &problems {
         warn(&format!("the record is incomplete: {problem}"));
@@ -229,20 +243,26 @@ fn conclude(args: &RunArgs, listeners: Listeners, totals: Totals, directory: &Pa
     }
 }
 
-fn print_plan(plan: &Plan, json: bool) -> Exit {
+fn print_plan(plan: &Plan, program: &str, json: bool) -> Result<Exit, Failure> {
     let text = if json {
-        serde_json::to_string_pretty(plan).unwrap_or_default() + "\n"
+        serde_json::to_string_pretty(plan).map_err(Failure::internal)? + "\n"
     } else {
-        describe(plan)
+        describe(plan, program)
     };
-    drop(anstream::stdout().lock().write_all(text.as_bytes()));
-    Exit::Success
+    print(&text)
+        .map(|()| Exit::Success)
+        .map_err(|error| Failure::usage(format!("the plan cannot be written: {error}")))
 }
 
 /// The plan in words: every process with its arguments, environment and directory.
-fn describe(plan: &Plan) -> String {
+fn describe(plan: &Plan, program: &str) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
+    for node in &plan.nodes {
+        let agent = [program.to_owned(), "agent".to_owned()];
+        let _ = writeln!(text, "agent on {node}: {}", quoted(&agent));
+    }
+    text.push('\n');
     let total = plan.cases.len();
     for (index, case) in plan.cases.iter().enumerate() {
         let _ = write!(text, "[{}/{total}] {}", index + 1, case.name());
@@ -250,10 +270,7 @@ fn describe(plan: &Plan) -> String {
             let _ = write!(text, ", round {} of {}", case.round, case.rounds);
         }
         if let Some(feature) = &case.unsupported {
-            let _ = writeln!(
-                text,
-                "\n  not run: not supported by this processor: {feature}\n"
-            );
+            let _ = writeln!(text, "\n  not run: not supported here: {feature}\n");
             continue;
         }
         let _ = writeln!(
@@ -273,7 +290,7 @@ fn describe(plan: &Plan) -> String {
                     let cpus: Vec<String> = process.cpus.iter().map(u32::to_string).collect();
                     let _ = writeln!(text, "      cores: {}", cpus.join(","));
                 }
-                let directory = process.cwd.as_deref().unwrap_or("that of the agent");
+                let directory = process.cwd.as_deref().unwrap_or("the current one");
                 let _ = writeln!(text, "      directory: {directory}");
                 for (name, value) in &process.env {
                     let _ = writeln!(text, "      {name}={}", quoted(std::slice::from_ref(value)));
@@ -310,10 +327,18 @@ fn listen() -> std::io::Result<UnboundedReceiver<()>> {
     } else {
         Some(signal(SignalKind::hangup())?)
     };
+    // A file size limit then shows as an error of the write, which is told like a full disk.
+    let mut file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+    let mut stop = signal(SignalKind::from_raw(SIGTSTP))?;
     tokio::spawn(async move {
         let mut count = 0;
         loop {
             tokio::select! {
+                _ = file_too_large.recv() => continue,
+                _ = stop.recv() => {
+                    warn("a run cannot be suspended, the case would go on; Ctrl-C ends it");
+                    continue;
+                }
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 Some(()) = async { hangup.as_mut()?.recv().await } => {}

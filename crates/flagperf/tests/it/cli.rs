@@ -224,3 +224,56 @@ fn list_shows_every_case_in_a_line_and_why_one_cannot_run() {
         ran.stdout
     );
 }
+
+#[test]
+fn a_path_that_is_not_text_is_a_path_all_the_same() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.case("mine", "echo '[FlagPerf Result]Rank 0 nothing=1.0 GB/s'");
+    let results = place
+        .path("r")
+        .join(std::ffi::OsStr::from_bytes(b"\xff\xfe and a blank"));
+    let mut command = flagperf(&["run", "mine", "--cases"]);
+    command
+        .arg(place.path("cases"))
+        .arg("--results")
+        .arg(&results);
+    let ran = ran(command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(fs::read_dir(&results).unwrap().count(), 1);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let list = flagperf(&["list"]).stdout(full()).output().unwrap();
+    assert_eq!(list.status.code(), Some(2));
+    let said = String::from_utf8(list.stderr).unwrap();
+    assert!(
+        said.contains("the list cannot be written: No space left on device"),
+        "{said}"
+    );
+
+    let place = Place::new();
+    place.case("mine", "echo '[FlagPerf Result]Rank 0 nothing=1.0 GB/s'");
+    for arguments in [&["mine"][..], &["mine", "--json"]] {
+        let run = place.command(arguments).stdout(full()).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(3), "{said}");
+        assert!(said.contains("standard output cannot be written"), "{said}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let place = Place::new();
+    place.case("mine", "echo '[FlagPerf Result]Rank 0 nothing=1.0 GB/s'");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let run = place
+        .command(&["mine", "--json"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(0));
+}

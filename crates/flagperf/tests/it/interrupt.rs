@@ -147,3 +147,74 @@ fn the_loss_of_an_agent_is_told_within_seconds() {
     assert_eq!(record["results"][0]["outcome"]["lost"]["node"], "localhost");
     assert_eq!(record["results"][1]["outcome"], "not_run");
 }
+
+#[test]
+fn nothing_survives_a_kill_of_the_controller_of_a_stopped_agent() {
+    let place = Place::new();
+    place.case(
+        "working",
+        "trap '' TERM HUP\nsetsid sh -c 'trap \"\" TERM HUP; sleep 1000 & echo ready; wait' &\nwait; sleep 1000",
+    );
+    let running = place.start(&["working"]);
+    let agent = running.agent();
+    place.await_text("working/localhost_noderank0/benchmark.log.txt", "ready");
+    signal(agent, "STOP");
+    running.signal("KILL");
+    // The kernel wakes an orphaned stopped process with SIGHUP and SIGCONT.
+    place.await_nothing_left();
+    within(10.0, "the agent has left", || !is_alive(agent));
+}
+
+#[test]
+fn an_agent_that_is_ended_takes_everything_along() {
+    let place = Place::new();
+    place.case("working", "setsid sleep 1000 &\necho ready\nsleep 1000");
+    let running = place.start(&["working"]);
+    let agent = running.agent();
+    place.await_text("working/localhost_noderank0/benchmark.log.txt", "ready");
+    signal(agent, "TERM");
+    let ran = running.end(10.0);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the agent was ended by signal 15"),
+        "{}",
+        ran.stderr
+    );
+    place.await_nothing_left();
+}
+
+#[test]
+fn a_pause_of_the_agent_does_not_end_the_run() {
+    let place = Place::new();
+    place.case(
+        "short",
+        "echo ready\nsleep 4\necho '[FlagPerf Result]Rank 0 whole=1.0 GB/s'",
+    );
+    let running = place.start(&["short"]);
+    let agent = running.agent();
+    place.await_text("short/localhost_noderank0/benchmark.log.txt", "ready");
+    signal(agent, "STOP");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    signal(agent, "CONT");
+    let ran = running.end(20.0);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn ctrl_z_is_answered_and_the_run_goes_on() {
+    let place = Place::new();
+    place.case(
+        "short",
+        "echo ready\nsleep 1\necho '[FlagPerf Result]Rank 0 whole=1.0 GB/s'",
+    );
+    let running = place.start(&["short"]);
+    place.await_text("short/localhost_noderank0/benchmark.log.txt", "ready");
+    running.signal("TSTP");
+    let ran = running.end(20.0);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("a run cannot be suspended"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -90,7 +90,7 @@ fn a_case_that_works_for_ever_times_out() {
     assert_eq!(ran.code, Some(1));
     assert_eq!(place.outcome()["timed_out"]["limit_s"], 1.0);
     assert!(
-        ran.stderr.contains("timed out: still running after 1 s"),
+        ran.stderr.contains("timed out: the limit is 1 s"),
         "{}",
         ran.stderr
     );
@@ -175,8 +175,7 @@ fn a_flood_of_output_is_written_whole_and_memory_stays_flat() {
             .into_iter()
             .filter_map(peak_memory)
             .fold(peak, u64::max);
-        place.path("results").exists()
-            && fs::metadata(place.run_directory().join(log)).is_ok_and(|file| file.len() > BYTES)
+        fs::metadata(place.run_directory().join(log)).is_ok_and(|file| file.len() > BYTES)
     });
     let ran = running.end(60.0);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

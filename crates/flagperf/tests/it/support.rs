@@ -75,14 +75,17 @@ impl Place {
         Running { child }
     }
 
-    /// The directory of the only run.
+    /// The directory of the only run, which may be about to be made.
     pub(crate) fn run_directory(&self) -> PathBuf {
-        let runs: Vec<PathBuf> = fs::read_dir(self.path("results"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut runs = Vec::new();
+        within(10.0, "the run directory", || {
+            runs = fs::read_dir(self.path("results"))
+                .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+                .unwrap_or_default();
+            !runs.is_empty()
+        });
         assert_eq!(runs.len(), 1, "{runs:?}");
-        runs[0].clone()
+        runs.remove(0)
     }
 
     pub(crate) fn record(&self) -> Value {
