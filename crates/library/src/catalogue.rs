@@ -56,6 +56,12 @@ pub enum LibraryError {
         /// Why.
         source: NameError,
     },
+    /// The path of a case is not UTF-8 text.
+    #[error("the case `{}` lies at a path that is not UTF-8 text; rename its directory or one above it", path.display())]
+    PathNotText {
+        /// The directory, links resolved.
+        path: PathBuf,
+    },
     /// Something in a `case.toml` is not as it should be.
     #[error("{}:{line}:{column}: {message}\n{excerpt}", path.display())]
     Content {
@@ -225,6 +231,12 @@ impl Library {
                 source,
             }]
         };
+        // The plan names the directory to an agent, whose own directory may be another. A plan is
+        // text: a path that is none would arrive as another path.
+        let absolute = fs::canonicalize(directory).map_err(|error| unreadable(directory, error))?;
+        if absolute.to_str().is_none() {
+            return Err(vec![LibraryError::PathNotText { path: absolute }]);
+        }
         let source = read_bounded(&file).map_err(|error| unreadable(&file, error))?;
         let name = directory
             .file_name()
@@ -242,8 +254,6 @@ impl Library {
                 path: directory.to_owned(),
             }]);
         }
-        // The plan names the directory to an agent, whose own directory may be another.
-        let absolute = fs::canonicalize(directory).map_err(|error| unreadable(directory, error))?;
         check_program(&spec, &absolute).map_err(|error| vec![error])?;
         Ok(Member {
             spec,

@@ -22,6 +22,7 @@ mod process;
 mod select;
 mod size;
 mod sound;
+mod threads;
 mod toml_reader;
 
 pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};

@@ -13,6 +13,7 @@ use crate::nearest::quoted;
 use crate::params::{ParamError, parse_params};
 use crate::process::tasks;
 use crate::select::SelectProblem;
+use crate::threads::check_threads;
 use crate::{CaseParams, Library};
 
 /// Time between the request to end and the order, in seconds: enough for a case to write a last
@@ -130,6 +131,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             Err(error) => errors.extend(error.0.into_iter().map(PlanError::Param)),
             Ok(params) => {
                 errors.extend(specs.iter().filter_map(|spec| missing(spec, &params)));
+                errors.extend(check_threads(request.nodes, &specs, &params));
                 for spec in specs {
                     let values = params.get(&spec.name).cloned().unwrap_or_default();
                     for round in 1..=request.rounds {

@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -283,6 +285,26 @@ fn the_example_of_the_documentation_works() {
     assert_eq!(rate.metric.as_str(), "disk-write");
     assert!(rate.value > 0.0);
     assert_eq!((rate.rank, rate.unit.as_str()), (None, "GB/s"));
+}
+
+#[test]
+fn a_path_that_is_no_text_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let odd = root.path().join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&odd).unwrap();
+    write_case(&odd, "mine", "summary = \"x\"\nentry.argv = [\"true\"]\n");
+    let link = root.path().join("link");
+    std::os::unix::fs::symlink(&odd, &link).unwrap();
+    // Where a link leads counts, since the plan names that.
+    for directory in [&odd, &link] {
+        let error = Library::builtin()
+            .unwrap()
+            .with_directory(directory)
+            .unwrap_err()
+            .to_string();
+        let expected = "/caf\u{fffd}/mine` lies at a path that is not UTF-8 text; rename its directory or one above it";
+        assert!(error.ends_with(expected), "{error}");
+    }
 }
 
 proptest! {

@@ -209,6 +209,49 @@ fn filling_much_memory_has_more_time() {
     assert_eq!(wish.plan().unwrap().cases[0].limits.timeout_s, 9.0);
 }
 
+#[test]
+fn threads_beyond_the_cores_of_a_rank_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("whole")).unwrap();
+    let text = "summary = \"x\"\nentry.kernel = \"memory-bandwidth\"\nranks = \"node\"\n[param.threads]\nkind = { integer = { min = 1, max = 99 } }\nhelp = \"x\"\n";
+    fs::write(root.path().join("whole/case.toml"), text).unwrap();
+    // Two cores for each rank of a product, four for the only one of the third case.
+    let names = ["computation-FP64", "computation-FP32", "whole"];
+    let plan = |names: &[&str], threads: &str| {
+        let mut wish = Wish::new(names, &[threads]);
+        wish.library = wish.library.with_directory(root.path()).unwrap();
+        wish.plan()
+    };
+    assert!(plan(&names, "threads=2").is_ok());
+    assert!(plan(&names[2..], "threads=4").is_ok());
+    assert_eq!(
+        plan(&names, "threads=64").unwrap_err(),
+        "the parameter `threads` of `computation-FP64`, `computation-FP32`: `64` is more than a rank has cores; expected at most 2, the number of cores of its smallest rank\n\
+         the parameter `threads` of `whole`: `64` is more than a rank has cores; expected at most 4, the number of cores of its smallest rank"
+    );
+    let mut wish = Wish::new(&names[..1], &["threads=2"]);
+    wish.nodes = nodes(&["a", "b"]);
+    wish.nodes[1].1.cpu.core_cpus = vec![0, 1, 2];
+    assert_eq!(
+        wish.plan().unwrap_err(),
+        "the parameter `threads` of `computation-FP64`: `2` is more than a rank has cores on node b; expected at most 1, the number of cores of its smallest rank"
+    );
+    // A case that the machine cannot run at all is told so, and not about its threads.
+    let plan = plan(&["computation-FP16"], "threads=64").unwrap();
+    assert!(plan.cases[0].unsupported.is_some());
+}
+
+#[test]
+fn what_a_program_means_by_threads_is_its_own_affair() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("own")).unwrap();
+    let text = "summary = \"x\"\nentry.argv = [\"true\"]\nranks = \"pair\"\n[param.threads]\nkind = { integer = { min = 1, max = 99 } }\nhelp = \"x\"\n";
+    fs::write(root.path().join("own/case.toml"), text).unwrap();
+    let mut wish = Wish::new(&["own"], &["threads=64"]);
+    wish.library = wish.library.with_directory(root.path()).unwrap();
+    assert!(wish.plan().is_ok());
+}
+
 const OWN: &str = r#"
 summary = "A program of one's own"
 entry.argv = ["bin/go", "--size={param.size},{param.mode}", "{param.mode}", "{other}"]
