@@ -52,7 +52,7 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
         tr.(format_args!("d{}", row.depth)) {
             th scope="row" {
                 @if row.depth == 0 { a href={ "#case-" (place) } { (breakable(&row.label)) } }
-                @else { (&row.label) }
+                @else { (breakable(&row.label)) }
             }
             @if let (Some(value), Some(number)) = (&row.value, number) {
                 td.n { (number) }

@@ -3,6 +3,7 @@
 use flagperf_model::{MachineFacts, NodeRecord};
 use maud::{Markup, html};
 
+use super::breakable;
 use crate::RunData;
 use crate::number::{bytes, count, duration, shell, short};
 use crate::view::CaseView;
@@ -73,7 +74,7 @@ fn machine(node: &NodeRecord) -> Markup {
                 caption { "Not recorded on this node, and why" }
                 thead { tr { th scope="col" { "Series" } th scope="col" { "Reason" } } }
                 tbody { @for absent in &node.absent { tr {
-                    th scope="row" { (&absent.name) }
+                    th scope="row" { (breakable(&absent.name)) }
                     td { (&absent.reason) }
                 } } }
             }

@@ -115,6 +115,34 @@ fn every_series_of_every_case_is_there() {
 }
 
 #[test]
+fn no_table_makes_a_narrow_page_scroll() {
+    let page = html(&run(Size::SMALL));
+    let breakable = [
+        (
+            "<table class=\"absent\">",
+            ".absent th,.absent td{overflow-wrap:anywhere}",
+        ),
+        (
+            "<table class=\"results\">",
+            ".d1>th,.d2>th{color:var(--dim);overflow-wrap:anywhere}",
+        ),
+        // Of a core's name and numbers only.
+        ("<table class=\"each\">", ".each{width:auto"),
+    ];
+    for (at, _) in page.match_indices("<table") {
+        let scrolls = page[..at]
+            .rsplit_once('<')
+            .is_some_and(|(_, tag)| tag.starts_with("div class=\"scroll\""));
+        let broken = breakable
+            .iter()
+            .any(|(table, rule)| page[at..].starts_with(table) && page.contains(rule));
+        assert!(scrolls || broken, "{}", &page[at..at + 200]);
+    }
+    assert!(page.contains("accelerator.<wbr>memory.<wbr>controller."));
+    assert!(page.contains("overflow-x:auto;scrollbar-width:none"));
+}
+
+#[test]
 fn a_page_stays_below_a_megabyte() {
     for (threads, samples_a_second) in [(8, 100), (64, 20), (256, 5)] {
         let page = html(&run(Size {
