@@ -106,7 +106,7 @@ fn run_json_without_leave_to_read_it_is_rebuilt() {
     let (_results, directory) = small();
     let json = directory.join("run.json");
     let whole = read_run(&directory).unwrap().record;
-    fs::set_permissions(&json, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&json, fs::Permissions::from_mode(0o000)).unwrap();
     let run = read_run(&directory).unwrap();
     assert_eq!(run.record.results, whole.results);
     // To root every file is readable.
