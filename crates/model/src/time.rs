@@ -27,7 +27,7 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// Seconds from `earlier` to this moment; negative if `earlier` is later.
     pub fn seconds_since(self, earlier: Self) -> f64 {
-        (self.0 - earlier.0) as f64 / 1e9
+        self.0.saturating_sub(earlier.0) as f64 / 1e9
     }
 
     /// This moment moved by a number of nanoseconds.
