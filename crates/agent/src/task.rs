@@ -36,8 +36,12 @@ const UNKILLABLE: Duration = Duration::from_secs(10);
 /// the task may hold a pipe open.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Time between two looks at the processor use of the task.
-const STALL_CHECK: Duration = Duration::from_secs(1);
+/// Looks at the processor use of the task within the time after which it counts as stalled. Each
+/// look reads all of /proc, so there are not more than needed to be right within a tenth.
+const STALL_CHECKS: f64 = 12.0;
+
+/// Longest time between two looks, in seconds.
+const STALL_CHECK_MAX_S: f64 = 5.0;
 
 /// While processes are being ended, time between two looks at who is left.
 const ENDING_CHECK: Duration = Duration::from_millis(10);
@@ -117,7 +121,7 @@ impl Task {
                 since: now,
                 bytes: 0,
                 ticks: 0,
-                check_at: now + STALL_CHECK,
+                check_at: now + stall_check(&limits),
             },
             why: TaskEnd::Finished,
             stage: Stage::Running,
@@ -262,7 +266,7 @@ impl Task {
         {
             self.begin_ending(TaskEnd::Finished, now, root);
         } else if now >= self.quiet.check_at {
-            self.quiet.check_at = now + STALL_CHECK;
+            self.quiet.check_at = now + stall_check(&self.limits);
             let bytes = self.bytes_read.load(Ordering::Relaxed);
             let ticks = living_below(root, std::process::id())
                 .iter()
@@ -297,6 +301,10 @@ impl Task {
             }
         }
     }
+}
+
+fn stall_check(limits: &Limits) -> Duration {
+    seconds((limits.stall_s / STALL_CHECKS).clamp(0.05, STALL_CHECK_MAX_S))
 }
 
 /// A number of seconds as a duration that can be added to any `Instant`: at most ten years.

@@ -22,7 +22,7 @@ pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
         section #results {
             h2 { "Results" }
             table.results {
-                caption { "Value: median of the repetitions. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median, given for six repetitions or more. Above rounds stands the median over the rounds, with the spread between them." }
+                caption { "Value: median of the repetitions, or what the definition of the metric says. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median, given for six repetitions or more. Above rounds stands the median over the rounds, with the spread between them." }
                 thead { tr {
                     th scope="col" { "Case" }
                     th.n scope="col" { "Value" }
