@@ -1,6 +1,8 @@
-//! Writing to standard output.
+//! Writing to standard output, and warnings to standard error.
 
 use std::io::{self, ErrorKind, Write};
+
+use owo_colors::OwoColorize;
 
 /// Writes text to standard output, with its colours if they are wanted there. A reader that has seen
 /// enough and closed the pipe is no error.
@@ -17,4 +19,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Writes a warning to standard error.
+pub(crate) fn warn(message: &str) {
+    drop(writeln!(
+        anstream::stderr().lock(),
+        "{} {message}",
+        "warning:".yellow().bold()
+    ));
 }

@@ -8,7 +8,7 @@ use flagperf_store::ReadError;
 
 use crate::cli::{Format, ReportArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::print;
+use crate::output::{print, warn};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let data = load(&args.run)?;
@@ -20,7 +20,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
         Format::Html => flagperf_report::html(&data),
         Format::Markdown => flagperf_report::markdown(&data),
         Format::Json => flagperf_report::json(&data),
-        Format::Csv => flagperf_report::csv(&data),
+        Format::Csv => {
+            // A table of numbers has no place for what is not there.
+            data.missing.iter().for_each(|missing| warn(missing));
+            flagperf_report::csv(&data)
+        }
     };
     match &args.output {
         Some(path) => write_whole(path, text.as_bytes()).map_err(|error| {

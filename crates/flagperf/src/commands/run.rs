@@ -1,6 +1,6 @@
 //! `flagperf run`: from the command line to the record and its summary.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ use crate::cli::RunArgs;
 use crate::commands::consumers::{Listeners, Printer};
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
-use crate::output::print;
+use crate::output::{print, warn};
 use crate::progress::Progress;
 
 /// How long an agent may take to leave.
@@ -367,15 +367,6 @@ fn hangup_is_ignored() -> bool {
 #[expect(clippy::exit, reason = "the user has asked for the third time")]
 fn leave_now() -> ! {
     std::process::exit(Exit::Interrupted as i32)
-}
-
-fn warn(message: &str) {
-    use owo_colors::OwoColorize;
-    drop(writeln!(
-        anstream::stderr().lock(),
-        "{} {message}",
-        "warning:".yellow().bold()
-    ));
 }
 
 fn now() -> Timestamp {

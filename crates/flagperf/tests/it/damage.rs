@@ -34,6 +34,7 @@ fn every_format(run: &Path, expected: &str) {
     let csv = report(run, "csv");
     assert_eq!(csv.code, Some(0));
     assert!(csv.stdout.contains("41.5"));
+    assert!(csv.stderr.contains(expected), "{}", csv.stderr);
 }
 
 #[test]
