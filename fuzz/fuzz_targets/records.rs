@@ -3,20 +3,47 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use flagperf_library::{Collected, Collector, Library, Summary, parse_record, parse_result_line};
-use flagperf_model::{CaseSpec, NodeName};
+use flagperf_model::{Limits, NodeName, NodeTask, PlannedCase, ProcessSpec};
 use libfuzzer_sys::fuzz_target;
 
-static SPEC: LazyLock<CaseSpec> = LazyLock::new(|| {
+static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
     let library = Library::builtin().expect("the built-in cases are valid");
     let spec = library.get("main_memory-bandwidth");
-    spec.expect("it is a built-in case").clone()
+    PlannedCase {
+        spec: spec.expect("it is a built-in case").clone(),
+        round: 1,
+        rounds: 1,
+        params: BTreeMap::new(),
+        limits: Limits {
+            timeout_s: 1.0,
+            stall_s: 1.0,
+            grace_s: 1.0,
+        },
+        expected_s: None,
+        unsupported: None,
+        named: true,
+        tasks: vec![NodeTask {
+            node: NodeName::new("node").expect("it is a valid name"),
+            node_rank: 0,
+            directory: "d".to_owned(),
+            log: "l".to_owned(),
+            processes: vec![ProcessSpec {
+                rank: 0,
+                argv: vec!["true".to_owned()],
+                env: BTreeMap::new(),
+                cwd: None,
+                cpus: Vec::new(),
+            }],
+        }],
+    }
 });
 
 fn collect(node: &NodeName, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
-    let mut collector = Collector::new(&SPEC);
+    let mut collector = Collector::new(&CASE);
     let mut all = Vec::new();
     for chunk in chunks {
         all.extend(collector.feed(node, 0, chunk));
