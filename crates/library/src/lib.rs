@@ -29,6 +29,6 @@ pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};
 pub use classic::{ClassicResult, parse_result_line};
 pub use collector::{Collected, Collector, Summary, parse_record};
 pub use params::{CaseParams, ParamError, ParamErrors, parse_params};
-pub use plan::{PlanError, PlanErrors, PlanRequest, plan};
+pub use plan::{PlanError, PlanErrors, PlanNode, PlanRequest, plan};
 pub use select::{SelectError, SelectProblem};
 pub use size::{SizeError, format_size, parse_size};
