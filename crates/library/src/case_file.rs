@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use flagperf_model::{
-    Better, CaseName, CaseSpec, Entry, Feature, MetricDecl, MetricName, ParamDecl, RankLayout,
-    Suite, Unit,
+    Better, CaseName, CaseSpec, Entry, Feature, MetricDecl, MetricName, NodeScope, ParamDecl,
+    RankLayout, Suite, Unit,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -29,11 +29,12 @@ pub(crate) const KERNELS: [&str; 9] = [
     "allreduce",
 ];
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "summary",
     "suite",
     "entry",
     "ranks",
+    "nodes",
     "needs_any",
     "metric",
     "param",
@@ -52,6 +53,8 @@ const LAYOUTS: [(&str, RankLayout); 4] = [
     ("pair", RankLayout::Pair),
     ("core", RankLayout::Core),
 ];
+
+const SCOPES: [(&str, NodeScope); 2] = [("each", NodeScope::Each), ("all", NodeScope::All)];
 
 const BETTER: [(&str, Better); 3] = [
     ("higher", Better::Higher),
@@ -97,6 +100,10 @@ fn read_root(reader: &mut Reader<'_>, name: CaseName, table: &DeTable<'_>) -> Op
         Some(value) => reader.word(value, &LAYOUTS),
         None => Some(RankLayout::Node),
     };
+    let nodes = match root.get("nodes") {
+        Some(value) => reader.word(value, &SCOPES),
+        None => Some(NodeScope::default()),
+    };
     let params = read_params(reader, &root);
     let entry = read_entry(reader, &root, &params);
     let needs_any = read_needs(reader, &root);
@@ -107,6 +114,7 @@ fn read_root(reader: &mut Reader<'_>, name: CaseName, table: &DeTable<'_>) -> Op
         summary: summary?,
         entry: entry?,
         ranks: ranks?,
+        nodes: nodes?,
         needs_any,
         metrics,
         params,

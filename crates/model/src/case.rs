@@ -65,6 +65,17 @@ pub enum RankLayout {
     Core,
 }
 
+/// Whether a case measures each node, or the nodes together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeScope {
+    /// Every node by itself.
+    #[default]
+    Each,
+    /// All nodes together: one task spans them, and its ranks meet over the network.
+    All,
+}
+
 /// A processor feature, named as `/proc/cpuinfo` names it (`avx512_vnni`).
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -151,6 +162,9 @@ pub struct CaseSpec {
     pub entry: Entry,
     /// Its ranks on each node.
     pub ranks: RankLayout,
+    /// Whether it measures each node, or the nodes together.
+    #[serde(default)]
+    pub nodes: NodeScope,
     /// Sets of processor features, best first; it can run where one whole set is present.
     /// Empty means it runs everywhere.
     pub needs_any: Vec<Vec<Feature>>,

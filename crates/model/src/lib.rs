@@ -22,8 +22,8 @@ mod time;
 mod unit;
 
 pub use case::{
-    Better, CaseSpec, Entry, Feature, MetricDecl, ParamDecl, ParamKind, ParamValue, RankLayout,
-    Suite,
+    Better, CaseSpec, Entry, Feature, MetricDecl, NodeScope, ParamDecl, ParamKind, ParamValue,
+    RankLayout, Suite,
 };
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};

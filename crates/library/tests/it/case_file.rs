@@ -7,7 +7,7 @@ use std::process::Command;
 
 use flagperf_library::{Collector, Library, PlanRequest, plan};
 use flagperf_model::{
-    Better, Entry, MachineFacts, NodeName, ParamKind, ParamValue, RankLayout, RunId,
+    Better, Entry, MachineFacts, NodeName, NodeScope, ParamKind, ParamValue, RankLayout, RunId,
 };
 use proptest::prelude::*;
 
@@ -70,6 +70,7 @@ fn the_smallest_case_and_one_of_a_built_in_kernel() {
     assert_eq!(library.cases().count(), 11);
     let product = library.get("small:product").unwrap();
     assert_eq!(product.ranks, RankLayout::Core);
+    assert_eq!(product.nodes, NodeScope::Each);
     assert_eq!(
         product.params["m"].kind,
         ParamKind::Integer { min: 1, max: 1024 }
@@ -78,6 +79,25 @@ fn the_smallest_case_and_one_of_a_built_in_kernel() {
     assert!(!library.is_builtin("smallest"));
     let directory = library.directory("smallest").unwrap();
     assert!(directory.is_absolute() && directory.ends_with("smallest"));
+}
+
+#[test]
+fn a_case_says_whether_it_spans_its_nodes() {
+    for (text, scope) in [
+        ("", NodeScope::Each),
+        ("nodes = \"each\"\n", NodeScope::Each),
+        ("nodes = \"all\"\n", NodeScope::All),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        write_case(root.path(), "mine", &format!("{SMALLEST}{text}"));
+        let library = Library::builtin().unwrap();
+        let library = library.with_directory(root.path()).unwrap();
+        assert_eq!(library.get("mine").unwrap().nodes, scope, "{text}");
+    }
+    assert!(
+        refusal_of(&format!("{SMALLEST}nodes = 2\n"))
+            .starts_with("DIR/mine/case.toml:3:9: this is an integer; expected ")
+    );
 }
 
 #[test]
@@ -100,6 +120,7 @@ fn all_mistakes_of_a_file_come_at_once() {
     let text = r#"summary = 3
 suite = "bsae"
 ranks = "everywhere"
+nodes = "al"
 entry.argv = ["./main.sh", 5, "{param.sise}"]
 needs_any = [[]]
 
@@ -129,14 +150,15 @@ help = "x"
             "1:11: this is an integer; expected what it measures, in one line",
             "2:9: `bsae` is none of `base`, `operation`, `inference`, `training`; did you mean `base`?",
             "3:9: `everywhere` is none of `node`, `numa`, `pair`, `core`",
-            "4:28: this is an integer; expected a text; numbers go in quotes",
-            "4:31: `{param.sise}` names a parameter that the case does not declare; it declares `count`",
-            "5:14: an empty set is present everywhere; leave `needs_any` out instead",
-            "10:10: `more` is none of `higher`, `lower`, `neither`",
-            "11:14: this is empty; expected what is counted, in one sentence",
-            "13:8: `Size` cannot name a parameter; expected small letters, digits and `_`, a letter first",
-            "14:25: this is not a size: `M` is not a unit of size; the units are B, kB, MB, GB, TB, KiB, MiB, GiB, TiB",
-            "19:11: `11` is out of range; expected a whole number from 1 to 10",
+            "4:9: `al` is none of `each`, `all`; did you mean `all`?",
+            "5:28: this is an integer; expected a text; numbers go in quotes",
+            "5:31: `{param.sise}` names a parameter that the case does not declare; it declares `count`",
+            "6:14: an empty set is present everywhere; leave `needs_any` out instead",
+            "11:10: `more` is none of `higher`, `lower`, `neither`",
+            "12:14: this is empty; expected what is counted, in one sentence",
+            "14:8: `Size` cannot name a parameter; expected small letters, digits and `_`, a letter first",
+            "15:25: this is not a size: `M` is not a unit of size; the units are B, kB, MB, GB, TB, KiB, MiB, GiB, TiB",
+            "20:11: `11` is out of range; expected a whole number from 1 to 10",
         ]
     );
 }

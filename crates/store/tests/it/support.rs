@@ -6,9 +6,9 @@ use std::path::Path;
 use flagperf_model::{
     Absent, Better, CaseName, CaseSpec, Cause, CpuFacts, Entry, Event, EventKind, Limits,
     MachineFacts, Measurement, MemoryFacts, MetricName, MonitorCost, MonitorSpec, NodeName,
-    NodeRecord, NodeTask, Outcome, Phase, Plan, PlannedCase, ProcessSpec, RUN_SCHEMA, RankLayout,
-    RunRecord, RunState, SampleBlock, Scope, SeriesDecl, SeriesKind, Spread, Stage, Suite,
-    Timestamp, Unit, Verification,
+    NodeRecord, NodeScope, NodeTask, Outcome, Phase, Plan, PlannedCase, ProcessSpec, RUN_SCHEMA,
+    RankLayout, RunRecord, RunState, SampleBlock, Scope, SeriesDecl, SeriesKind, Spread, Stage,
+    Suite, Timestamp, Unit, Verification,
 };
 use flagperf_store::{Recorder, new_run_id};
 
@@ -39,6 +39,7 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
             summary: "multiplies".into(),
             entry: Entry::Kernel("gemm".into()),
             ranks: RankLayout::Node,
+            nodes: NodeScope::Each,
             needs_any: Vec::new(),
             metrics: Vec::new(),
             params: BTreeMap::new(),
