@@ -8,6 +8,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-model", &[]),
     ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
+    ("flagperf-config", &["flagperf-model", "flagperf-text"]),
     ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
     ("flagperf-kernels", &["flagperf-model"]),

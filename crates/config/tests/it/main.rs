@@ -1,0 +1,4 @@
+//! The crate as its users see it: what texts mean, and what is said about wrong ones.
+
+#[cfg(test)]
+mod nodeset;
