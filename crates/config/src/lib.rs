@@ -1,9 +1,30 @@
 //! Which nodes a run has, and how each of them is reached.
 //!
-//! Lists of nodes are read as Slurm and ClusterShell write them ([`nodeset`]). Nothing here opens a
-//! file, starts a command or looks at the environment: the caller does that and hands over the
-//! texts. `docs/nodes.md` describes it all for the people who write them.
+//! Lists of nodes are read as Slurm and ClusterShell write them ([`nodeset`]), and settings from a
+//! `flagperf.toml` ([`parse_settings`]). Nothing here opens a file, starts a command or looks at
+//! the environment: the caller does that and hands over the texts. `docs/nodes.md` describes it
+//! all for the people who write them.
 
 #![forbid(unsafe_code)]
 
+mod launcher;
+mod listing;
 pub mod nodeset;
+mod settings;
+mod template;
+
+use std::fmt;
+
+pub use launcher::{LauncherError, LauncherKind};
+pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
+
+/// Writes one mistake a line.
+fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, all: &[T]) -> fmt::Result {
+    for (index, one) in all.iter().enumerate() {
+        if index > 0 {
+            f.write_str("\n")?;
+        }
+        one.fmt(f)?;
+    }
+    Ok(())
+}

@@ -13,7 +13,7 @@ use flagperf_model::NodeName;
 use flagperf_text::locate;
 
 pub use fold::fold;
-use parse::NodeSet;
+pub(crate) use parse::NodeSet;
 
 /// Most nodes that a text may name.
 pub const MOST_NODES: usize = 100_000;
@@ -28,16 +28,24 @@ pub struct NodeSetError {
     pub column: usize,
     /// What is wrong and what was expected.
     pub message: String,
+    /// The place in bytes.
+    span: Range<usize>,
 }
 
 impl NodeSetError {
     fn new(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
-        let place = locate(text, span, message.into());
+        let place = locate(text, span.clone(), message.into());
         Self {
             line: place.line,
             column: place.column,
             message: place.message,
+            span,
         }
+    }
+
+    /// The place in bytes of the text.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
     }
 }
 

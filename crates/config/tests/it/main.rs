@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod nodeset;
+#[cfg(test)]
+mod settings;
