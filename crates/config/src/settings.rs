@@ -89,3 +89,33 @@ pub(crate) struct NodeSettings {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) program: Option<ProgramSource>,
 }
+
+impl NodeSettings {
+    /// Puts over this what other settings say.
+    pub(crate) fn overlay(&mut self, other: &Self) {
+        fn set<T: Clone>(below: &mut Option<T>, above: Option<&T>) {
+            if above.is_some() {
+                *below = above.cloned();
+            }
+        }
+        let Self {
+            launcher,
+            host,
+            address,
+            user,
+            port,
+            env,
+            program,
+        } = other;
+        set(&mut self.launcher, launcher.as_ref());
+        set(&mut self.host, host.as_ref());
+        set(&mut self.address, address.as_ref());
+        set(&mut self.user, user.as_ref());
+        set(&mut self.port, port.as_ref());
+        set(&mut self.program, program.as_ref());
+        self.env.extend(
+            env.iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+    }
+}

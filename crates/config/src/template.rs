@@ -30,6 +30,18 @@ const PLACES: [(&str, Place); 4] = [
     ("port", Place::Port),
 ];
 
+impl Place {
+    /// Its name without braces, which is also that of the key that sets its value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Address => "address",
+            Self::User => "user",
+            Self::Port => "port",
+        }
+    }
+}
+
 /// A mistake in a command, and in which of its words; no word means the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateProblem {
@@ -91,6 +103,25 @@ impl Template {
         } else {
             Err(problems)
         }
+    }
+
+    /// The words for a node, or the place for which it has no value.
+    pub(crate) fn fill<'v>(
+        &self,
+        value: impl Fn(Place) -> Option<&'v str>,
+    ) -> Result<Vec<String>, Place> {
+        let mut words = Vec::with_capacity(self.words.len());
+        for pieces in &self.words {
+            let mut word = String::new();
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => word.push_str(text),
+                    Piece::Place(place) => word.push_str(value(*place).ok_or(*place)?),
+                }
+            }
+            words.push(word);
+        }
+        Ok(words)
     }
 }
 
