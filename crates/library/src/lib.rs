@@ -14,7 +14,6 @@ mod collector;
 mod declared;
 mod layout;
 mod lines;
-mod nearest;
 mod param_decl;
 mod params;
 mod plan;
@@ -23,7 +22,6 @@ mod select;
 mod size;
 mod sound;
 mod threads;
-mod toml_reader;
 
 pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};
 pub use classic::{ClassicResult, parse_result_line};

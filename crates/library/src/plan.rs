@@ -7,9 +7,9 @@ use flagperf_model::{
     CaseSpec, Entry, Environment, Limits, MachineFacts, MonitorSpec, NodeName, NodeScope, NodeSpec,
     ParamValue, Plan, PlannedCase, RunId,
 };
+use flagperf_text::quoted;
 
 use crate::layout::{lacking, ranks_on};
-use crate::nearest::quoted;
 use crate::params::{ParamError, parse_params};
 use crate::process::tasks;
 use crate::select::SelectProblem;

@@ -6,8 +6,10 @@ use std::process::Command;
 /// Each crate with all the crates of the workspace that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-model", &[]),
+    ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
-    ("flagperf-library", &["flagperf-model"]),
+    ("flagperf-config", &["flagperf-model", "flagperf-text"]),
+    ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
     ("flagperf-kernels", &["flagperf-model"]),
     ("flagperf-store", &["flagperf-model"]),
