@@ -26,11 +26,6 @@ source "$parts/describe.sh"
 mapfile -t names <"$dir/nodes"
 declare -A address=() init=()
 
-# In here nothing of the machine can be written but this folder. The nodes inherit it.
-mount --bind "$dir" "$dir"
-mount -o remount,bind,ro /
-cd "$dir"
-
 printf 'controller\n' >/proc/sys/kernel/hostname
 if [[ "$kind" != loopback ]]; then
     port=22
@@ -60,10 +55,19 @@ done
     for name in "${names[@]}"; do printf '%s %s\n' "${address[$name]}" "$name"; done
 } >"$dir/etc/hosts"
 
+# In here nothing of the machine can be written but this folder, and some of its files have others in
+# their place. The nodes inherit it.
+mount --bind "$dir" "$dir"
+mount -o remount,bind,ro /
+for file in "$dir"/etc/*; do
+    [[ ! -e "/etc/${file##*/}" ]] || printf '%s /etc/%s none bind,ro\n' "$file" "${file##*/}"
+done >"$dir/fstab"
+mount --all --fstab "$dir/fstab"
+cd "$dir"
+
 if [[ "$kind" == slurm ]]; then
     # shellcheck source=slurm.sh
     source "$parts/slurm.sh"
-    mount --bind "$dir/etc/hosts" /etc/hosts
     start_slurm_controller
 fi
 

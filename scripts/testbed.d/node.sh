@@ -41,11 +41,7 @@ fi
     printf '%s\n' \
         'testbed-run /run tmpfs mode=755,nosuid,nodev' \
         'testbed-sshd /run/sshd tmpfs mode=755,X-mount.mkdir' \
-        "$own /run/testbed none bind,X-mount.mkdir" \
-        "$dir/etc/passwd /etc/passwd none bind,ro" \
-        "$dir/etc/group /etc/group none bind,ro" \
-        "$dir/etc/shadow /etc/shadow none bind,ro" \
-        "$dir/etc/hosts /etc/hosts none bind,ro"
+        "$own /run/testbed none bind,X-mount.mkdir"
     # The folder of the test bed is mostly under /tmp, which is about to be covered.
     [[ "$kind" != slurm ]] || {
         printf '%s\n' "$dir/slurm /run/slurm none bind,X-mount.mkdir"

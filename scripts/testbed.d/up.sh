@@ -36,9 +36,10 @@ faketime_library() {
     lack "libfaketime is missing; scripts/setup installs it"
 }
 
-# The accounts that exist inside the nodes. The machine's own shadow file is not copied: its hashes
-# are nobody's business here. "*" is a password that nothing matches; "!" would be a locked account.
-write_accounts() {
+# What stands in /etc of the nodes in place of the machine's own; keeper.sh adds hosts. The machine's
+# shadow file is not copied: its hashes are nobody's business here. "*" is a password that nothing
+# matches; "!" would be a locked account.
+write_etc() {
     mkdir "$dir/etc"
     {
         printf 'root:x:0:0:root:/root:/bin/bash\n'
@@ -51,6 +52,8 @@ write_accounts() {
     } >"$dir/etc/group"
     printf '%s:*:19000:0:99999:7:::\n' root sshd alice bob >"$dir/etc/shadow"
     chmod 600 "$dir/etc/shadow"
+    # No name is looked for in the world, which cannot be reached from there: that takes 20 s to fail.
+    printf '%s: files\n' passwd group shadow hosts services protocols >"$dir/etc/nsswitch.conf"
 }
 
 up() {
@@ -123,7 +126,7 @@ up() {
                 printf '%s\n' "${option#*:}" >>"$dir/nodes.d/$name/sshd_options"
         done
     done
-    write_accounts
+    write_etc
     ssh-keygen -q -t ed25519 -N '' -C testbed -f "$dir/client_key"
     export client_key
     client_key="$(<"$dir/client_key.pub")"
