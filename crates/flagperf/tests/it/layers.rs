@@ -15,6 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-store", &["flagperf-model"]),
     ("flagperf-report", &["flagperf-model", "flagperf-store"]),
     ("flagperf-transport", &["flagperf-wire"]),
+    // For tests alone; it knows nodes, and nothing of what runs on them.
+    ("flagperf-testkit", &[]),
     (
         "flagperf-agent",
         &["flagperf-host", "flagperf-model", "flagperf-wire"],
