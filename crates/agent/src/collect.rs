@@ -18,15 +18,27 @@ pub(crate) fn start(task: TaskId, directory: PathBuf, credit: Arc<Credit>, outbo
             outbox: outbox.clone(),
             waiting: Vec::with_capacity(MAX_CHUNK),
         };
-        let mut problems = match flagperf_archive::pack(&directory, &mut sender) {
-            Ok(packed) => packed.problems,
-            Err(error) => vec![format!("the files could not be packed: {error}")],
+        let (files, bytes, mut problems) = match flagperf_archive::pack(&directory, &mut sender) {
+            Ok(packed) => (packed.files, packed.bytes, packed.problems),
+            Err(error) => (
+                0,
+                0,
+                vec![format!("the files could not be packed: {error}")],
+            ),
         };
         sender.pass_on();
         if let Err(error) = std::fs::remove_dir_all(&directory) {
-            problems.push(format!("{} could not be removed: {error}", directory.display()));
+            problems.push(format!(
+                "{} could not be removed: {error}",
+                directory.display()
+            ));
         }
-        outbox.send(&FromAgent::FilesEnded { task, problems });
+        outbox.send(&FromAgent::FilesEnded {
+            task,
+            files,
+            bytes,
+            problems,
+        });
     });
 }
 

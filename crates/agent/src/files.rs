@@ -15,9 +15,8 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
 
+use flagperf_archive::Unpacker;
 use flagperf_wire::{TaskId, TreeId};
 use rustix::fs::FlockOperation;
 
@@ -43,10 +42,7 @@ struct Made {
 
 /// A directory that was sent.
 enum Tree {
-    Arriving {
-        parts: Sender<Vec<u8>>,
-        unpacking: JoinHandle<Result<(), String>>,
-    },
+    Arriving(Unpacker),
     There(PathBuf),
     Broken(String),
 }
@@ -65,24 +61,19 @@ impl SessionFiles {
     pub(crate) fn put(&mut self, tree: TreeId, bytes: Vec<u8>, last: bool) {
         if !self.trees.contains_key(&tree) {
             let begun = match self.directory(&format!("tree-{}", tree.0)) {
-                Ok(path) => begin_tree(path),
+                Ok(path) => Tree::Arriving(Unpacker::start(path)),
                 Err(error) => Tree::Broken(error),
             };
             self.trees.insert(tree, begun);
         }
-        if let Some(Tree::Arriving { parts, .. }) = self.trees.get(&tree) {
-            // A broken unpacker is told of when the directory is used.
-            let _ = parts.send(bytes);
+        if let Some(Tree::Arriving(unpacker)) = self.trees.get_mut(&tree) {
+            unpacker.push(bytes);
         }
-        if last && let Some(Tree::Arriving { parts, unpacking }) = self.trees.remove(&tree) {
-            drop(parts);
+        if last && let Some(Tree::Arriving(_)) = self.trees.get(&tree) {
             let path = self.path(&format!("tree-{}", tree.0));
-            let ended = match unpacking.join() {
-                Ok(Ok(())) => Tree::There(path),
-                Ok(Err(error)) => Tree::Broken(error),
-                Err(_) => Tree::Broken("unpacking it panicked".to_owned()),
-            };
-            self.trees.insert(tree, ended);
+            if let Some(Tree::Arriving(unpacker)) = self.trees.remove(&tree) {
+                self.trees.insert(tree, ended(unpacker, path));
+            }
         }
     }
 
@@ -90,8 +81,10 @@ impl SessionFiles {
     pub(crate) fn tree(&self, tree: TreeId) -> Result<&Path, String> {
         match self.trees.get(&tree) {
             Some(Tree::There(path)) => Ok(path),
-            Some(Tree::Broken(why)) => Err(format!("the case's directory could not be copied: {why}")),
-            Some(Tree::Arriving { .. }) | None => {
+            Some(Tree::Broken(why)) => {
+                Err(format!("the case's directory could not be copied: {why}"))
+            }
+            Some(Tree::Arriving(_)) | None => {
                 Err("the case's directory has not arrived".to_owned())
             }
         }
@@ -122,8 +115,8 @@ impl SessionFiles {
 
     fn made(&mut self) -> Result<&Path, String> {
         if self.made.is_none() {
-            let made = make(&self.place)
-                .map_err(|error| format!("{}: {error}", self.place.display()))?;
+            let made =
+                make(&self.place).map_err(|error| format!("{}: {error}", self.place.display()))?;
             self.made = Some(made);
         }
         self.made
@@ -141,46 +134,13 @@ impl Drop for SessionFiles {
     }
 }
 
-fn begin_tree(path: PathBuf) -> Tree {
-    let (parts, arriving) = channel();
-    let unpacking = thread::spawn(move || {
-        let unpacked = flagperf_archive::unpack(Parts::new(arriving), &path)
-            .map_err(|error| error.to_string())?;
-        match unpacked.problems.first() {
-            None => Ok(()),
-            Some(problem) => Err(problem.clone()),
-        }
-    });
-    Tree::Arriving { parts, unpacking }
-}
-
-/// Parts as they arrive, as one stream.
-struct Parts {
-    arriving: Receiver<Vec<u8>>,
-    current: io::Cursor<Vec<u8>>,
-}
-
-impl Parts {
-    fn new(arriving: Receiver<Vec<u8>>) -> Self {
-        Self {
-            arriving,
-            current: io::Cursor::default(),
-        }
-    }
-}
-
-impl io::Read for Parts {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.current.read(to)?;
-            if count > 0 || to.is_empty() {
-                return Ok(count);
-            }
-            match self.arriving.recv() {
-                Ok(part) => self.current = io::Cursor::new(part),
-                Err(_) => return Ok(0),
-            }
-        }
+fn ended(unpacker: Unpacker, path: PathBuf) -> Tree {
+    match unpacker.finish() {
+        Ok(unpacked) => match unpacked.problems.into_iter().next() {
+            None => Tree::There(path),
+            Some(problem) => Tree::Broken(problem),
+        },
+        Err(error) => Tree::Broken(error.to_string()),
     }
 }
 

@@ -197,7 +197,10 @@ impl Agent {
             self.heard.fetch_max(millis, Ordering::Relaxed);
         }
         self.last_tick = now;
-        if self.waiting.as_ref().is_some_and(|waiting| now >= waiting.at)
+        if self
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| now >= waiting.at)
             && let Some(waiting) = self.waiting.take()
         {
             self.start_task(waiting.task, &waiting.processes, waiting.limits);
@@ -263,7 +266,11 @@ impl Agent {
             }
             ToAgent::End { task, kill } => {
                 // One that has not begun is over before it does.
-                if self.waiting.take_if(|waiting| waiting.task == task).is_some() {
+                if self
+                    .waiting
+                    .take_if(|waiting| waiting.task == task)
+                    .is_some()
+                {
                     self.outbox.send(&FromAgent::TaskEnded {
                         task,
                         end: TaskEnd::Requested,

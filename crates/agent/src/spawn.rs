@@ -48,11 +48,7 @@ pub(crate) struct Place<'a> {
 /// # Errors
 ///
 /// The program or its directory does not exist or may not be used; the cores do not exist.
-pub(crate) fn start(
-    spec: &ProcessSpec,
-    output: PipeWriter,
-    place: &Place<'_>,
-) -> io::Result<u32> {
+pub(crate) fn start(spec: &ProcessSpec, output: PipeWriter, place: &Place<'_>) -> io::Result<u32> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(io::Error::other("its argument vector is empty"));
     };
@@ -62,7 +58,9 @@ pub(crate) fn start(
         _ if program == OWN_PROGRAM => PathBuf::from("/proc/self/exe"),
         // Where a relative program is looked for when a process also changes its directory is up to
         // the system; the full path leaves no doubt.
-        Some(cwd) if program.contains('/') => cwd.join(program.strip_prefix("./").unwrap_or(program)),
+        Some(cwd) if program.contains('/') => {
+            cwd.join(program.strip_prefix("./").unwrap_or(program))
+        }
         _ => PathBuf::from(program),
     };
     if let Some(directory) = cwd
@@ -70,7 +68,10 @@ pub(crate) fn start(
     {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("its working directory {} does not exist", directory.display()),
+            format!(
+                "its working directory {} does not exist",
+                directory.display()
+            ),
         ));
     }
     let mut command = Command::new(program);

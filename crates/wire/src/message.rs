@@ -240,6 +240,10 @@ pub enum FromAgent {
     FilesEnded {
         /// The task.
         task: TaskId,
+        /// How many.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
         /// Files that could not be read, and why.
         problems: Vec<String>,
     },
