@@ -16,6 +16,7 @@ pub mod gemm;
 mod kernels;
 mod pair;
 mod params;
+mod pattern;
 pub mod peak;
 mod products;
 mod region;
@@ -23,6 +24,7 @@ mod reporter;
 mod room;
 mod shared;
 mod stream;
+mod sums;
 mod team;
 
 pub use driver::{CaseArgs, CaseEnd, kernel_names, run_case};
