@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use flagperf_wire::{Decoder, FromAgent, MAX_CHUNK, OUTPUT_WINDOW, TaskId, ToAgent, encode};
+use flagperf_wire::{Decoder, FromAgent, MAX_CHUNK, Packer, TaskId, ToAgent, encode};
 
 use crate::input::Input;
 
@@ -91,7 +91,7 @@ pub(crate) struct Credit {
 impl Credit {
     pub(crate) fn new() -> Self {
         Self {
-            left: Mutex::new(OUTPUT_WINDOW),
+            left: Mutex::new(0),
             more: Condvar::new(),
             waiting: AtomicUsize::new(0),
         }
@@ -108,7 +108,7 @@ impl Credit {
     }
 
     /// Waits until `bytes` may be sent.
-    fn spend(&self, bytes: u64) {
+    pub(crate) fn spend(&self, bytes: u64) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         while *left < bytes {
@@ -137,6 +137,7 @@ impl Pump {
     pub(crate) fn start(mut self) {
         thread::spawn(move || {
             let mut bytes = vec![0; MAX_CHUNK];
+            let mut packer = Packer::default();
             loop {
                 match self.pipe.read(&mut bytes) {
                     Ok(0) => break,
@@ -146,7 +147,7 @@ impl Pump {
                         self.outbox.send(&FromAgent::Output {
                             task: self.task,
                             rank: self.rank,
-                            bytes: bytes[..count].to_vec(),
+                            chunk: packer.pack(&bytes[..count]),
                         });
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

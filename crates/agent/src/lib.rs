@@ -10,7 +10,9 @@
 //! processes it measures.
 
 mod channel;
+mod collect;
 mod ending;
+mod files;
 mod input;
 mod reaper;
 mod sampling;
@@ -19,4 +21,10 @@ mod spawn;
 mod task;
 
 pub use ending::end_everything_below;
-pub use serve::{AgentError, build_id, serve};
+pub use serve::{AgentError, serve};
+
+/// `CLOCK_MONOTONIC`, in nanoseconds.
+fn mono_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (now.tv_sec * 1_000_000_000 + now.tv_nsec).cast_unsigned()
+}

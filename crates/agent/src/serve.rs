@@ -1,23 +1,27 @@
 //! The thread that owns the agent's state.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flagperf_host::{Monitor, Root};
 use flagperf_model::{Limits, ProcessSpec, Timestamp};
-use flagperf_wire::{ClockAnchor, FromAgent, ProcessEnd, TaskId, Timing, ToAgent};
-use rustix::time::{ClockId, clock_gettime};
+use flagperf_wire::{
+    ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent,
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::channel::{Credit, Outbox, Pump, start_reader, start_writer};
+use crate::collect;
 use crate::ending::end_everything_below;
+use crate::files::SessionFiles;
 use crate::input::Input;
+use crate::mono_ns;
 use crate::reaper::Reaper;
 use crate::sampling::Sampling;
 use crate::spawn;
@@ -25,6 +29,9 @@ use crate::task::{Rank, Task};
 
 /// How long the agent tries to end what it started before it leaves all the same.
 const LEAVING: Duration = Duration::from_secs(10);
+
+/// A start is never put off longer than this: a controller that asks for more has its clocks wrong.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Why an agent did not come to a plain end.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +47,8 @@ pub enum AgentError {
     Left(Vec<String>),
 }
 
-/// Content hash (BLAKE3) of this program's file. Two ends with the same hash are the same version.
-///
-/// # Errors
-///
-/// The program's file cannot be read.
-pub fn build_id() -> io::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open("/proc/self/exe")?)?;
-    Ok(*hasher.finalize().as_bytes())
-}
-
-/// Serves one controller until the channel ends, then ends everything it started.
+/// Serves one controller until the channel ends, then ends everything it started. `build` is the
+/// content hash of this program, `version` its version.
 ///
 /// # Errors
 ///
@@ -59,13 +56,16 @@ pub fn build_id() -> io::Result<[u8; 32]> {
 pub fn serve(
     from: impl Read + Send + 'static,
     to: impl Write + Send + 'static,
+    build: [u8; 32],
+    version: &str,
 ) -> Result<(), AgentError> {
     let started = Instant::now();
     let clock = anchor();
     let (inputs, queue) = channel();
     let outbox = start_writer(to, inputs.clone());
     outbox.send(&FromAgent::Hello {
-        build: build_id().map_err(AgentError::SetUp)?,
+        build,
+        version: version.to_owned(),
         pid: std::process::id(),
         clock,
     });
@@ -86,6 +86,9 @@ pub fn serve(
         inputs,
         reaper,
         sampling: None,
+        files: SessionFiles::new(None),
+        prepared: None,
+        waiting: None,
         task: None,
     };
     let lost = agent.run(&queue);
@@ -113,11 +116,10 @@ fn turn_signals_into_inputs(inputs: Sender<Input>) -> io::Result<()> {
 }
 
 fn anchor() -> ClockAnchor {
-    let wall = clock_gettime(ClockId::Realtime);
-    let mono = clock_gettime(ClockId::Monotonic);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     ClockAnchor {
-        unix: Timestamp(wall.tv_sec * 1_000_000_000 + wall.tv_nsec),
-        mono_ns: (mono.tv_sec * 1_000_000_000 + mono.tv_nsec).cast_unsigned(),
+        unix: Timestamp(since.map_or(0, |since| since.as_nanos() as i64)),
+        mono_ns: mono_ns(),
     }
 }
 
@@ -134,7 +136,20 @@ struct Agent {
     inputs: Sender<Input>,
     reaper: Reaper,
     sampling: Option<Sampling>,
+    files: SessionFiles,
+    /// The task that is made ready, and where its processes run.
+    prepared: Option<(TaskId, Option<PathBuf>)>,
+    /// A task whose moment has not come.
+    waiting: Option<Waiting>,
     task: Option<Task>,
+}
+
+/// A task that starts at a moment.
+struct Waiting {
+    at: Instant,
+    task: TaskId,
+    processes: Vec<ProcessSpec>,
+    limits: Limits,
 }
 
 impl Agent {
@@ -145,6 +160,9 @@ impl Agent {
             let mut due = self.next_heartbeat;
             if let Some(task) = &self.task {
                 due = due.min(task.next_tick(now));
+            }
+            if let Some(waiting) = &self.waiting {
+                due = due.min(waiting.at);
             }
             match queue.recv_timeout(due.saturating_duration_since(now)) {
                 Ok(Input::Closed(why)) => return why,
@@ -179,6 +197,14 @@ impl Agent {
             self.heard.fetch_max(millis, Ordering::Relaxed);
         }
         self.last_tick = now;
+        if self
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| now >= waiting.at)
+            && let Some(waiting) = self.waiting.take()
+        {
+            self.start_task(waiting.task, &waiting.processes, waiting.limits);
+        }
         if let Some(task) = &mut self.task
             && task.tick(now, &self.root, &self.outbox)
         {
@@ -200,18 +226,59 @@ impl Agent {
 
     fn request(&mut self, request: ToAgent) {
         match request {
-            ToAgent::Hello { timing } => {
+            ToAgent::Hello {
+                timing,
+                window,
+                scratch,
+            } => {
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
+                self.credit.give(window);
+                self.files = SessionFiles::new(scratch);
             }
-            ToAgent::Heartbeat | ToAgent::Shutdown => {}
+            ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
+                id,
+                mono_ns: mono_ns(),
+            }),
+            ToAgent::Shutdown => {}
+            ToAgent::Put { tree, bytes, last } => self.files.put(tree, bytes.into_vec(), last),
+            ToAgent::Prepare { task, directory } => self.prepare(task, &directory),
+            ToAgent::Collect { task } => collect::start(
+                task,
+                self.files.out(task),
+                Arc::clone(&self.credit),
+                self.outbox.clone(),
+            ),
             ToAgent::Facts => self.facts(),
             ToAgent::Run {
                 task,
                 processes,
                 limits,
-            } => self.run_task(task, &processes, limits),
+                start_at,
+            } => {
+                let ahead = Duration::from_nanos(start_at.saturating_sub(mono_ns()));
+                self.waiting = Some(Waiting {
+                    at: Instant::now() + ahead.min(LONGEST_WAIT),
+                    task,
+                    processes,
+                    limits,
+                });
+            }
             ToAgent::End { task, kill } => {
+                // One that has not begun is over before it does.
+                if self
+                    .waiting
+                    .take_if(|waiting| waiting.task == task)
+                    .is_some()
+                {
+                    self.outbox.send(&FromAgent::TaskEnded {
+                        task,
+                        end: TaskEnd::Requested,
+                        strays: Vec::new(),
+                        unkillable: Vec::new(),
+                        has_files: false,
+                    });
+                }
                 if let Some(running) = self.task.as_mut().filter(|running| running.id() == task) {
                     running.end(kill, Instant::now(), &self.root);
                 }
@@ -237,13 +304,44 @@ impl Agent {
             facts: Box::new(flagperf_host::facts(&self.root)),
             series: monitor.series().to_vec(),
             absent: monitor.absent().to_vec(),
+            address: flagperf_host::address(&self.root),
+            free_port: free_port(),
         });
         self.sampling.get_or_insert_with(|| {
             Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
         });
     }
 
-    fn run_task(&mut self, id: TaskId, processes: &[ProcessSpec], limits: Limits) {
+    fn refuse(&self, reason: String) {
+        self.outbox.send(&FromAgent::Refused { reason });
+    }
+
+    fn prepare(&mut self, task: TaskId, directory: &TaskDirectory) {
+        let cwd = match directory {
+            TaskDirectory::Any => None,
+            TaskDirectory::Path(path) => Some(PathBuf::from(path)),
+            TaskDirectory::Tree(tree) => match self.files.tree(*tree) {
+                Ok(path) => Some(path.to_owned()),
+                Err(reason) => return self.refuse(reason),
+            },
+        };
+        // A case that leaves no files can do without a place for them.
+        if let Err(error) = self.files.make_out(task) {
+            self.outbox.send(&FromAgent::Warning {
+                message: format!(
+                    "there is no directory for files that a case leaves (FLAGPERF_OUT): {error}"
+                ),
+            });
+        }
+        self.prepared = Some((task, cwd));
+        self.outbox.send(&FromAgent::Prepared { task });
+    }
+
+    fn start_task(&mut self, id: TaskId, processes: &[ProcessSpec], limits: Limits) {
+        let Some((_, cwd)) = self.prepared.take_if(|(task, _)| *task == id) else {
+            return self.refuse("the task was not prepared".to_owned());
+        };
+        let out = self.files.out(id);
         if self.task.is_some() {
             self.outbox.send(&FromAgent::Refused {
                 reason: "a task is running already; an agent runs one at a time".to_owned(),
@@ -268,7 +366,12 @@ impl Agent {
         for (place, process) in processes.iter().enumerate() {
             let started = self.reaper.spawning(|| {
                 let (pipe, output) = io::pipe()?;
-                spawn::start(process, output, shared.as_ref()).map(|pid| (pid, pipe))
+                let place = spawn::Place {
+                    cwd: cwd.as_deref(),
+                    out: out.is_dir().then_some(out.as_path()),
+                    shared: shared.as_ref(),
+                };
+                spawn::start(process, output, &place).map(|pid| (pid, pipe))
             });
             let pid = match started {
                 Ok((pid, pipe)) => {
@@ -294,6 +397,7 @@ impl Agent {
                             reason: error.to_string(),
                         },
                         asked: false,
+                        mono_ns: mono_ns(),
                     });
                     None
                 }
@@ -305,13 +409,24 @@ impl Agent {
                 output_open: pid.is_some(),
             });
         }
+        self.outbox.send(&FromAgent::Started {
+            task: id,
+            mono_ns: mono_ns(),
+        });
         self.task = Some(Task::new(
             id,
             limits,
             ranks,
             bytes_read,
             Arc::clone(&self.credit),
+            out,
             Instant::now(),
         ));
     }
+}
+
+/// A TCP port that nobody listens on now.
+fn free_port() -> Option<u16> {
+    let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).ok()?;
+    Some(listener.local_addr().ok()?.port())
 }

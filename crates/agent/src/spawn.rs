@@ -8,10 +8,10 @@
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use flagperf_model::ProcessSpec;
+use flagperf_model::{OWN_PROGRAM, ProcessSpec};
 use rustix::fs::MemfdFlags;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, getpid, getppid};
@@ -19,6 +19,9 @@ use rustix::thread::CpuSet;
 
 /// Name of the variable that holds the number of the file shared by all ranks on a node.
 const SHARED_FILE: &str = "FLAGPERF_SHM_FD";
+
+/// Name of the variable that holds the directory whose files are fetched when the task has ended.
+const OUT: &str = "FLAGPERF_OUT";
 
 /// A file in memory, of size 0, that all ranks of a task on this node inherit, so that they can
 /// meet and exchange data. It has no name and so leaves nothing behind.
@@ -29,26 +32,46 @@ pub(crate) fn shared_file() -> io::Result<OwnedFd> {
     )?)
 }
 
+/// Where a process of a task runs.
+pub(crate) struct Place<'a> {
+    /// Its directory, where its own specification names none.
+    pub(crate) cwd: Option<&'a Path>,
+    /// Where it may leave files, if there is such a place.
+    pub(crate) out: Option<&'a Path>,
+    /// The file shared by all ranks.
+    pub(crate) shared: Option<&'a OwnedFd>,
+}
+
 /// Starts a process in a process group of its own, with `output` as its standard output and
 /// standard error and nothing to read. It dies with the thread that calls this. Gives its process id.
 ///
 /// # Errors
 ///
 /// The program or its directory does not exist or may not be used; the cores do not exist.
-pub(crate) fn start(
-    spec: &ProcessSpec,
-    output: PipeWriter,
-    shared: Option<&OwnedFd>,
-) -> io::Result<u32> {
+pub(crate) fn start(spec: &ProcessSpec, output: PipeWriter, place: &Place<'_>) -> io::Result<u32> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(io::Error::other("its argument vector is empty"));
     };
-    if let Some(directory) = &spec.cwd
-        && !Path::new(directory).is_dir()
+    let shared = place.shared;
+    let cwd = spec.cwd.as_deref().map(Path::new).or(place.cwd);
+    let program = match cwd {
+        _ if program == OWN_PROGRAM => PathBuf::from("/proc/self/exe"),
+        // Where a relative program is looked for when a process also changes its directory is up to
+        // the system; the full path leaves no doubt.
+        Some(cwd) if program.contains('/') => {
+            cwd.join(program.strip_prefix("./").unwrap_or(program))
+        }
+        _ => PathBuf::from(program),
+    };
+    if let Some(directory) = cwd
+        && !directory.is_dir()
     {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("its working directory {directory} does not exist"),
+            format!(
+                "its working directory {} does not exist",
+                directory.display()
+            ),
         ));
     }
     let mut command = Command::new(program);
@@ -59,8 +82,11 @@ pub(crate) fn start(
         .stdout(output.try_clone()?)
         .stderr(output)
         .process_group(0);
-    if let Some(directory) = &spec.cwd {
+    if let Some(directory) = cwd {
         command.current_dir(directory);
+    }
+    if let Some(out) = place.out {
+        command.env(OUT, out);
     }
     if let Some(file) = shared {
         command.env(SHARED_FILE, file.as_raw_fd().to_string());

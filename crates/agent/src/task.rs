@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use rustix::process::Signal;
 
 use crate::channel::{Credit, Outbox};
 use crate::ending::{describe, living_below, signal_all};
+use crate::files::has_files;
 
 /// After one rank failed, the others get this long to end by themselves before they are asked to.
 const AFTER_A_FAILED_RANK: Duration = Duration::from_secs(2);
@@ -64,6 +66,8 @@ pub(crate) struct Task {
     stage: Stage,
     strays: BTreeSet<String>,
     unkillable: Vec<String>,
+    /// Where it may leave files.
+    out: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +111,7 @@ impl Task {
         ranks: Vec<Rank>,
         bytes_read: Arc<AtomicU64>,
         credit: Arc<Credit>,
+        out: PathBuf,
         now: Instant,
     ) -> Self {
         Self {
@@ -127,6 +132,7 @@ impl Task {
             stage: Stage::Running,
             strays: BTreeSet::new(),
             unkillable: Vec::new(),
+            out,
         }
     }
 
@@ -153,6 +159,7 @@ impl Task {
             rank: rank.number,
             end,
             asked,
+            mono_ns: crate::mono_ns(),
         });
     }
 
@@ -235,6 +242,7 @@ impl Task {
                 end: self.why,
                 strays: self.strays.iter().cloned().collect(),
                 unkillable: std::mem::take(&mut self.unkillable),
+                has_files: has_files(&self.out),
             });
             return true;
         }

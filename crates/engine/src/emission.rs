@@ -18,6 +18,18 @@ pub enum Emission<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
+    /// A part of the files that the running case left on a node, packed as `flagperf-archive` does.
+    Files {
+        /// The node, by its place in the plan.
+        node: usize,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The files of a node are complete.
+    FilesEnded {
+        /// The node, by its place in the plan.
+        node: usize,
+    },
     /// Samples of a node.
     Samples {
         /// The node, by its place in the plan.

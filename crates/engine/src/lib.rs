@@ -13,5 +13,6 @@ mod run;
 mod verdict;
 
 pub use emission::{Consumer, Emission};
-pub use node::{ConnectError, Node, connect};
-pub use run::{Totals, run};
+pub use flagperf_transport::now;
+pub use node::{BringUp, Node, close_all, connect_all};
+pub use run::{RunRequest, Totals, run};

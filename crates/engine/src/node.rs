@@ -1,113 +1,207 @@
-//! A node of a run: its session and what it said of itself.
+//! The nodes of a run: bringing them up together, each with its own bounded attempt.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use flagperf_model::{Absent, MachineFacts, NodeName, SeriesDecl};
-use flagperf_transport::{Events, Launch, OpenError, Session, SessionEvent};
-use flagperf_wire::{FromAgent, Timing, ToAgent};
-use tokio::time::timeout;
-
-/// How long a node may take for each step of coming up.
-const PATIENCE: Duration = Duration::from_secs(30);
+use flagperf_model::{
+    Absent, BadNode, ClockOffset, MachineFacts, NodeSpec, ProgramSource, SeriesDecl,
+};
+use flagperf_transport::{Events, Launch, Programs, Session, SessionEvent, Terms};
+use flagperf_wire::{FromAgent, Timing, ToAgent, output_window};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
 /// A node that is ready.
 #[derive(Debug)]
 pub struct Node {
-    /// Its name.
-    pub name: NodeName,
+    /// How it was reached.
+    pub spec: NodeSpec,
+    /// Its place in the list of nodes.
+    pub rank: u32,
     /// What it is.
     pub facts: MachineFacts,
     /// The series its monitors record.
     pub series: Vec<SeriesDecl>,
     /// The series it does not have, and why.
     pub absent: Vec<Absent>,
+    /// The address at which others most likely reach it, as it sees itself.
+    pub address: Option<String>,
+    /// A TCP port that nobody listened on when it came up.
+    pub free_port: Option<u16>,
     pub(crate) session: Session,
     pub(crate) events: Events,
 }
 
 impl Node {
-    /// Ends the session and waits until the agent has left, at most `patience`.
-    pub async fn close(self, patience: Duration) {
-        close(&self.session, self.events, patience).await;
+    /// Its clock against the controller's.
+    pub fn clock(&self) -> ClockOffset {
+        self.session.clock()
+    }
+
+    /// What its login shell printed before the agent began; empty if it kept still.
+    pub fn noise(&self) -> &str {
+        self.session.noise()
     }
 }
 
-pub(crate) async fn close(session: &Session, mut events: Events, patience: Duration) {
-    session.send(ToAgent::Shutdown);
-    let ended = async {
-        while let Some(event) = events.next().await {
-            if matches!(event, SessionEvent::Closed(_)) {
-                break;
+/// How nodes are brought up.
+#[derive(Debug, Clone)]
+pub struct BringUp {
+    /// The program, for this machine and for others.
+    pub programs: Arc<Programs>,
+    /// A word that nobody can guess, made of letters and digits.
+    pub secret: String,
+    /// Heartbeats and silence.
+    pub timing: Timing,
+    /// What one node has to come up.
+    pub patience: Duration,
+    /// How many are brought up at a time.
+    pub max_parallel: usize,
+    /// The version that agents must have.
+    pub version: &'static str,
+}
+
+/// Brings all nodes up in parallel, in one attempt each. The result is in the order of the list.
+pub async fn connect_all(
+    nodes: &[NodeSpec],
+    own: &Path,
+    bring_up: &BringUp,
+) -> Vec<Result<Node, BadNode>> {
+    let gate = Arc::new(Semaphore::new(bring_up.max_parallel.max(1)));
+    let window = output_window(nodes.len());
+    let hash: String = bring_up
+        .programs
+        .own_hash()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut attempts = JoinSet::new();
+    for (place, spec) in nodes.iter().cloned().enumerate() {
+        let nonce = format!("{}{place}", bring_up.secret);
+        let launch = Launch::new(&spec, own, &hash, &nonce, bring_up.patience);
+        let terms = Terms {
+            timing: bring_up.timing,
+            patience: bring_up.patience,
+            window,
+            scratch: match &spec.program {
+                ProgramSource::PlacedIn(directory) => Some(directory.clone()),
+                ProgramSource::Placed | ProgramSource::Installed(_) => None,
+            },
+            version: bring_up.version,
+        };
+        let programs = Arc::clone(&bring_up.programs);
+        let gate = Arc::clone(&gate);
+        attempts.spawn(async move {
+            // The gate is never closed.
+            let turn = gate.acquire().await;
+            let result = connect(spec, place as u32, &launch, &programs, &terms).await;
+            drop(turn);
+            (place, result)
+        });
+    }
+    let mut results: Vec<Option<Result<Node, BadNode>>> = nodes.iter().map(|_| None).collect();
+    while let Some(joined) = attempts.join_next().await {
+        if let Ok((place, result)) = joined {
+            results[place] = Some(result);
+        }
+    }
+    results
+        .into_iter()
+        .zip(nodes)
+        .map(|(result, spec)| {
+            result.unwrap_or_else(|| {
+                Err(bad(spec, "bringing it up failed inside this program", None))
+            })
+        })
+        .collect()
+}
+
+fn bad(spec: &NodeSpec, reason: impl Into<String>, hint: Option<String>) -> BadNode {
+    BadNode {
+        node: spec.name.clone(),
+        reason: reason.into(),
+        hint,
+    }
+}
+
+/// Brings one node up: opens a session and asks what the machine is.
+async fn connect(
+    spec: NodeSpec,
+    rank: u32,
+    launch: &Launch,
+    programs: &Programs,
+    terms: &Terms,
+) -> Result<Node, BadNode> {
+    let deadline = tokio::time::Instant::now() + terms.patience;
+    let (session, mut events) = match Session::open(launch, programs, terms).await {
+        Ok(pair) => pair,
+        Err(error) => {
+            let hint = error.hint();
+            let mut text = error.to_string();
+            if let Some(cause) = std::error::Error::source(&error) {
+                text = format!("{text}: {cause}");
             }
+            return Err(bad(&spec, text, hint));
         }
     };
-    // An agent that does not leave in time is ended by its channel's end.
-    let _ = timeout(patience, ended).await;
-}
-
-/// Why a node did not come up.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No session.
-    #[error("node {node}: no session with its agent")]
-    Open {
-        /// The node.
-        node: NodeName,
-        /// Why.
-        #[source]
-        source: OpenError,
-    },
-    /// The agent did not say what the machine is.
-    #[error("node {node}: its agent did not answer: {reason}")]
-    Facts {
-        /// The node.
-        node: NodeName,
-        /// What is known.
-        reason: String,
-    },
-}
-
-/// Brings a node up: opens a session and asks what the machine is.
-///
-/// # Errors
-///
-/// See [`ConnectError`].
-pub async fn connect(
-    name: NodeName,
-    launch: &Launch,
-    build: [u8; 32],
-    timing: Timing,
-) -> Result<Node, ConnectError> {
-    let (session, mut events) = match Session::open(launch, build, timing, PATIENCE).await {
-        Ok(pair) => pair,
-        Err(source) => return Err(ConnectError::Open { node: name, source }),
-    };
     session.send(ToAgent::Facts);
-    let answer = timeout(PATIENCE, async {
+    let answer = async {
         loop {
             match events.next().await {
                 Some(SessionEvent::Message(FromAgent::Facts {
                     facts,
                     series,
                     absent,
-                })) => return Ok((facts, series, absent)),
-                Some(SessionEvent::Closed(reason)) => return Err(reason),
+                    address,
+                    free_port,
+                })) => return Ok((facts, series, absent, address, free_port)),
+                Some(SessionEvent::Closed(reason)) => {
+                    return Err(format!("its agent ended before it had answered: {reason}"));
+                }
                 Some(SessionEvent::Message(_) | SessionEvent::Silent(_) | SessionEvent::Back) => {}
                 None => return Err("its channel is closed".to_owned()),
             }
         }
-    })
-    .await
-    .unwrap_or_else(|_| Err(format!("no facts within {} s", PATIENCE.as_secs())));
+    };
+    let answer = timeout_at(deadline, answer).await.unwrap_or_else(|_| {
+        Err(format!(
+            "its agent had not told what the machine is within {:.0} s",
+            terms.patience.as_secs_f64()
+        ))
+    });
     match answer {
-        Ok((facts, series, absent)) => Ok(Node {
-            name,
+        Ok((facts, series, absent, address, free_port)) => Ok(Node {
+            spec,
+            rank,
             facts: *facts,
             series,
             absent,
+            address,
+            free_port,
             session,
             events,
         }),
-        Err(reason) => Err(ConnectError::Facts { node: name, reason }),
+        Err(reason) => Err(bad(&spec, reason, None)),
     }
+}
+
+/// Ends the sessions of nodes that are not needed after all, and waits until their agents have left, at
+/// most `patience`.
+pub async fn close_all(nodes: Vec<Node>, patience: Duration) {
+    let mut leaving = JoinSet::new();
+    for mut node in nodes {
+        node.session.send(ToAgent::Shutdown);
+        leaving.spawn(async move {
+            while let Some(event) = node.events.next().await {
+                if matches!(event, SessionEvent::Closed(_)) {
+                    break;
+                }
+            }
+        });
+    }
+    // An agent that does not leave in time is ended by its channel's end.
+    let all = async { while leaving.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(patience, all).await;
 }

@@ -1,10 +1,14 @@
 //! A whole run: its cases one after another.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use flagperf_model::{Event, EventKind, Outcome, Plan, PlannedCase, Timestamp};
-use flagperf_transport::{Events, Session, SessionEvent};
-use flagperf_wire::ToAgent;
+use flagperf_model::{
+    Event, EventKind, Launcher, NodeScope, Outcome, Plan, PlannedCase, Timestamp,
+};
+use flagperf_transport::{Events, Session, SessionEvent, now};
+use flagperf_wire::{ToAgent, TreeId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::case_run::CaseRun;
@@ -30,12 +34,31 @@ pub struct Totals {
     pub interrupts: u32,
 }
 
+/// What a run is to do, beside its plan.
+#[derive(Debug)]
+pub struct RunRequest<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Which of the plan's rounds to run, by place.
+    pub rounds: &'a [usize],
+    /// Case directories, packed as `flagperf-archive` does, by their path on the controller.
+    pub trees: &'a BTreeMap<String, Arc<[u8]>>,
+    /// True if cases that do not span their nodes go on when a node is lost.
+    pub tolerant: bool,
+}
+
 /// A node while the run lasts.
 pub(crate) struct ActiveNode {
     pub(crate) name: flagperf_model::NodeName,
+    /// Its place in the plan.
+    pub(crate) place: usize,
+    /// True if it is this machine, where case directories are used as they are.
+    pub(crate) is_local: bool,
     pub(crate) session: Session,
     /// Why it is lost, if it is.
     pub(crate) lost: Option<String>,
+    /// Directories that it has a copy of.
+    pub(crate) trees: BTreeSet<TreeId>,
 }
 
 /// What the loop waits for.
@@ -46,7 +69,7 @@ pub(crate) enum Incoming {
 
 /// Everything a run shares between its cases.
 pub(crate) struct Context<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) request: &'a RunRequest<'a>,
     pub(crate) nodes: Vec<ActiveNode>,
     pub(crate) incoming: UnboundedReceiver<Incoming>,
     pub(crate) consumer: &'a mut dyn Consumer,
@@ -93,16 +116,10 @@ impl Context<'_> {
     }
 }
 
-/// The controller's clock.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp(since.map_or(0, |duration| duration.as_nanos() as i64))
-}
-
 /// Runs a plan on the nodes it names, in their order, and closes them. Each item from `interrupts` asks
 /// to stop: the first in order, the second at once.
 pub async fn run(
-    plan: &Plan,
+    request: &RunRequest<'_>,
     nodes: Vec<Node>,
     mut interrupts: UnboundedReceiver<()>,
     consumer: &mut dyn Consumer,
@@ -114,7 +131,8 @@ pub async fn run(
     let mut ready = Vec::with_capacity(nodes.len());
     for (place, node) in nodes.into_iter().enumerate() {
         ready.push(EventKind::NodeReady {
-            node: node.name.clone(),
+            node: node.spec.name.clone(),
+            clock: node.clock(),
             facts: Box::new(node.facts),
         });
         let merged = merged.clone();
@@ -127,9 +145,12 @@ pub async fn run(
             }
         }));
         active.push(ActiveNode {
-            name: node.name,
+            name: node.spec.name,
+            place: node.rank as usize,
+            is_local: node.spec.launcher == Launcher::Local,
             session: node.session,
             lost: None,
+            trees: BTreeSet::new(),
         });
     }
     tokio::spawn(async move {
@@ -140,7 +161,7 @@ pub async fn run(
         }
     });
     let mut context = Context {
-        plan,
+        request,
         nodes: active,
         incoming,
         consumer,
@@ -151,7 +172,8 @@ pub async fn run(
         context.tell(event);
     }
     let mut totals = Totals::default();
-    for (index, case) in plan.cases.iter().enumerate() {
+    for &index in request.rounds {
+        let case = &request.plan.cases[index];
         match one_round(&mut context, index, case).await {
             Outcome::Passed => totals.passed += 1,
             Outcome::Unsupported { .. } if !case.named => totals.unsupported += 1,
@@ -199,11 +221,19 @@ async fn leave(
 
 async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) -> Outcome {
     context.catch_up();
-    let outcome = if context.interrupts > 0 || context.nodes.iter().any(|node| node.lost.is_some())
-    {
+    let spans = case.spec.nodes == NodeScope::All;
+    let lost = context
+        .nodes
+        .iter()
+        .filter(|node| node.lost.is_some())
+        .count();
+    let stops = lost > 0 && (spans || !context.request.tolerant || lost == context.nodes.len());
+    let outcome = if context.interrupts > 0 || stops {
         Outcome::NotRun
     } else if let Some(feature) = case.unsupported.clone() {
         Outcome::Unsupported { feature }
+    } else if let Some(reason) = case.skipped.clone() {
+        Outcome::Skipped { reason }
     } else {
         return CaseRun::new(context, index, case).await_end().await;
     };

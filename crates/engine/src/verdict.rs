@@ -1,6 +1,8 @@
 //! The outcome of a round, from all that was told about it.
 
-use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage};
+use std::collections::BTreeSet;
+
+use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage, Timestamp};
 use flagperf_wire::ProcessEnd;
 
 /// How one process ended.
@@ -11,6 +13,8 @@ pub(crate) struct Exit {
     pub(crate) end: ProcessEnd,
     /// It was asked to, so its status says nothing.
     pub(crate) asked: bool,
+    /// When, in the controller's time.
+    pub(crate) at: Timestamp,
 }
 
 /// What was told about a round, as far as its outcome depends on it.
@@ -36,21 +40,37 @@ impl Story {
             || self.first_bad_exit().is_some()
     }
 
+    /// Which failed first, by the clocks of the nodes: what is heard first may have happened last.
     fn first_bad_exit(&self) -> Option<&Exit> {
+        self.bad_exits().min_by_key(|exit| exit.at)
+    }
+
+    fn bad_exits(&self) -> impl Iterator<Item = &Exit> {
         self.exits
             .iter()
-            .find(|exit| !exit.asked && exit.end != ProcessEnd::Status(0))
+            .filter(|exit| !exit.asked && exit.end != ProcessEnd::Status(0))
+    }
+
+    /// Nodes other than `first` on which it failed by itself.
+    fn also(&self, first: &NodeName) -> Vec<NodeName> {
+        let nodes: BTreeSet<&NodeName> = self
+            .bad_exits()
+            .map(|exit| &exit.node)
+            .chain(self.failures.iter().map(|(node, _, _)| node))
+            .filter(|node| *node != first)
+            .collect();
+        nodes.into_iter().cloned().collect()
     }
 }
 
 /// The outcome. The first of these that holds: a node was lost, the user stopped it, the agent
 /// refused, a bound was reached, a process failed, the case said that it cannot run here or that it
-/// failed, nothing was reported, passed.
+/// failed, a node that should have reported anything did not (`silent` names one), passed.
 pub(crate) fn verdict(
     story: &Story,
     limits: &Limits,
-    reported: bool,
-    first_node: Option<NodeName>,
+    silent: Option<NodeName>,
+    ran: bool,
 ) -> Outcome {
     if let Some((node, reason)) = story.lost.clone() {
         return Outcome::Lost { node, reason };
@@ -63,6 +83,7 @@ pub(crate) fn verdict(
             node,
             stage: Stage::Launch,
             cause: Cause::Agent { reason },
+            also: Vec::new(),
         };
     }
     if story.timed_out {
@@ -111,28 +132,31 @@ pub(crate) fn verdict(
                 ),
             };
             Outcome::Failed {
+                also: story.also(&exit.node),
                 node: exit.node.clone(),
                 stage,
                 cause,
             }
         }
         (None, Some((node, rank, message))) => Outcome::Failed {
+            also: story.also(&node),
             node,
             stage: Stage::Run,
             cause: Cause::Reported { rank, message },
         },
-        (None, None) => match (&story.unsupported, reported, first_node) {
-            (Some(feature), _, _) => Outcome::Unsupported {
+        (None, None) => match (&story.unsupported, silent) {
+            (Some(feature), _) => Outcome::Unsupported {
                 feature: feature.clone(),
             },
-            (None, true, _) => Outcome::Passed,
-            (None, false, Some(node)) => Outcome::Failed {
+            (None, None) if ran => Outcome::Passed,
+            (None, Some(node)) => Outcome::Failed {
                 node,
                 stage: Stage::Parse,
                 cause: Cause::NoResult,
+                also: Vec::new(),
             },
             // A round without nodes has nothing to report.
-            (None, false, None) => Outcome::NotRun,
+            (None, None) => Outcome::NotRun,
         },
     }
 }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod cgroup;
 mod clock;
 mod cpu;
@@ -16,6 +17,7 @@ mod process;
 mod root;
 mod virt;
 
+pub use address::{address, addresses};
 pub use clock::{own_cpu_ns, thread_cpu_ns};
 pub use facts::facts;
 pub use monitor::{Monitor, SourceCost};

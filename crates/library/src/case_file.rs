@@ -9,12 +9,11 @@ use flagperf_model::{
     Better, CaseName, CaseSpec, Entry, Feature, MetricDecl, MetricName, NodeScope, ParamDecl,
     RankLayout, Suite, Unit,
 };
+use flagperf_text::{Problem, Reader, Section, quoted, read_document, shown};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::nearest::{quoted, shown};
 use crate::param_decl::read_param;
-use crate::toml_reader::{Problem, Reader, Section, locate};
 
 /// The measurements that the program's `case` command knows.
 pub(crate) const KERNELS: [&str; 9] = [
@@ -64,23 +63,7 @@ const BETTER: [(&str, Better); 3] = [
 
 /// Reads the definition of the case of that name.
 pub(crate) fn read_case(name: CaseName, source: &str) -> Result<CaseSpec, Vec<Problem>> {
-    let (document, syntax) = DeTable::parse_recoverable(source);
-    if !syntax.is_empty() {
-        // A broken document makes every later complaint doubtful, so only the syntax is reported.
-        return Err(syntax
-            .iter()
-            .map(|error| {
-                let span = error.span().unwrap_or(0..0);
-                locate(source, span, error.message().replace('\n', "; "))
-            })
-            .collect());
-    }
-    let mut reader = Reader::new(source);
-    let spec = read_root(&mut reader, name, document.get_ref());
-    match spec {
-        Some(spec) if reader.is_clean() => Ok(spec),
-        _ => Err(reader.into_problems()),
-    }
+    read_document(source, |reader, table| read_root(reader, name, table))
 }
 
 /// Reads every part before it gives up, so that all mistakes are found in one go.
@@ -291,10 +274,7 @@ fn read_metric(
     let definition = metric.require_text(reader, "definition", "what is counted, in one sentence");
     let primary = match metric.get("primary") {
         None => false,
-        Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
-            reader.mismatch(value, "true or false");
-            false
-        }),
+        Some(value) => reader.boolean(value).unwrap_or_default(),
     };
     let metric = MetricDecl {
         name: name?,

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use flagperf_model::{CaseName, CaseSpec, Entry, NameError};
+use flagperf_text::Problem;
 
 use crate::case_file::read_case;
-use crate::toml_reader::Problem;
 
 macro_rules! built_in {
     ($name:literal) => {

@@ -6,11 +6,11 @@ use flagperf_model::{
     CaseName, CaseRecord, Entry, Measurement, MetricDecl, MetricName, NodeName, PlannedCase,
     RECORD_PREFIX, RESULT_PREFIX, RankLayout,
 };
+use flagperf_text::{printable, shown};
 
 use crate::classic::{is_trace, parse_result_line};
 use crate::declared::{adopt_declared, check_declared, decimal_results, is_twin, measurement};
 use crate::lines::{Line, Lines, contains};
-use crate::nearest::{printable, shown};
 use crate::sound::mend;
 
 /// Most classic result lines kept of a round of a case.

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use flagperf_model::{ParamDecl, ParamKind, ParamValue};
+use flagperf_text::{Reader, Section};
 use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::params::{expected_value, read_value};
 use crate::size::parse_size;
-use crate::toml_reader::{Reader, Section};
 
 const KINDS: &str = r#"`{ integer = { min = 1, max = 100 } }`, `{ size = { min = "4KiB", max = "1TiB" } }`, `{ choice = ["a", "b"] }` or `"text"`"#;
 

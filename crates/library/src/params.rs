@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use flagperf_model::{CaseName, CaseSpec, ParamKind, ParamValue};
+use flagperf_text::{nearest, quoted, shown};
 
-use crate::nearest::{nearest, quoted, shown};
 use crate::size::{SizeError, format_size, parse_size};
 
 /// The parameters of each selected case, defaults filled in. A parameter without a value is

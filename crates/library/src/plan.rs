@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use flagperf_model::{
-    CaseSpec, Entry, Limits, MachineFacts, MonitorSpec, NodeName, ParamValue, Plan, PlannedCase,
-    RunId,
+    CaseSpec, Entry, Environment, Limits, MachineFacts, MonitorSpec, NodeName, NodeScope, NodeSpec,
+    ParamValue, Plan, PlannedCase, RunId,
 };
+use flagperf_text::quoted;
 
 use crate::layout::{lacking, ranks_on};
-use crate::nearest::quoted;
 use crate::params::{ParamError, parse_params};
 use crate::process::tasks;
 use crate::select::SelectProblem;
@@ -63,10 +63,32 @@ pub struct PlanRequest<'a> {
     pub stall_s: Option<f64>,
     /// Time from one sample of the monitors to the next, in nanoseconds.
     pub interval_ns: u64,
-    /// The nodes in the order of their ranks, with what is known of each.
-    pub nodes: &'a [(NodeName, MachineFacts)],
-    /// The path of this program on the nodes.
-    pub agent_program: &'a str,
+    /// The nodes in the order of their ranks.
+    pub nodes: &'a [PlanNode],
+    /// In what environment the cases are executed.
+    pub environment: Environment,
+    /// Host name or address and port at which the ranks of a case that spans its nodes meet; on the
+    /// first node.
+    pub master: (&'a str, u16),
+}
+
+/// A node to plan for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanNode {
+    /// The node.
+    pub spec: NodeSpec,
+    /// What it is; absent if it did not come up.
+    pub facts: Option<MachineFacts>,
+}
+
+impl PlanRequest<'_> {
+    /// The nodes that are there: place in the list, node, facts.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (usize, &NodeSpec, &MachineFacts)> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(rank, node)| Some((rank, &node.spec, node.facts.as_ref()?)))
+    }
 }
 
 /// One reason why there is no plan.
@@ -131,7 +153,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             Err(error) => errors.extend(error.0.into_iter().map(PlanError::Param)),
             Ok(params) => {
                 errors.extend(specs.iter().filter_map(|spec| missing(spec, &params)));
-                errors.extend(check_threads(request.nodes, &specs, &params));
+                errors.extend(check_threads(request, &specs, &params));
                 for spec in specs {
                     let values = params.get(&spec.name).cloned().unwrap_or_default();
                     for round in 1..=request.rounds {
@@ -144,7 +166,8 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
     if errors.is_empty() {
         Ok(Plan {
             run: request.run.clone(),
-            nodes: request.nodes.iter().map(|(name, _)| name.clone()).collect(),
+            nodes: request.nodes.iter().map(|node| node.spec.clone()).collect(),
+            environment: request.environment,
             monitor: MonitorSpec {
                 interval_ns: request.interval_ns,
             },
@@ -195,7 +218,7 @@ fn check_numbers(request: &PlanRequest<'_>) -> Vec<PlanError> {
         format!("{} ns", request.interval_ns),
         "at least 10 ms",
     );
-    if request.nodes.is_empty() {
+    if request.present().next().is_none() {
         errors.push(PlanError::NoNodes);
     }
     errors
@@ -233,42 +256,85 @@ fn planned(
     round: u32,
 ) -> PlannedCase {
     let mut layouts = Vec::new();
-    let mut unsupported = Vec::new();
-    for (node, facts) in request.nodes {
-        let lacks = match lacking(spec, &facts.cpu) {
-            Some(features) => Some(features),
-            None => match ranks_on(spec, &facts.cpu) {
-                Ok(ranks) => {
-                    layouts.push(ranks);
-                    None
-                }
-                Err(lacks) => Some(lacks),
-            },
+    let mut left_out = Vec::new();
+    for (rank, node, facts) in request.present() {
+        let ranks = match lacking(spec, &facts.cpu) {
+            Some(features) => Err(features),
+            None => ranks_on(spec, &facts.cpu),
         };
-        if let Some(lacks) = lacks {
-            unsupported.push(if request.nodes.len() == 1 {
-                lacks
-            } else {
-                format!("{lacks} on node {node}")
-            });
+        match ranks {
+            Ok(ranks) => layouts.push((rank, ranks)),
+            Err(lacks) => left_out.push((node.name.clone(), lacks)),
         }
     }
-    let tasks = if unsupported.is_empty() {
-        tasks(request, spec, params, round, &layouts)
-    } else {
-        Vec::new()
-    };
+    let (unsupported, skipped) = obstacles(request, spec, &left_out, layouts.len());
+    let runs = unsupported.is_none() && skipped.is_none();
     PlannedCase {
         limits: limits(request, spec),
         expected_s: expected(request, spec),
+        tasks: if runs {
+            tasks(request, spec, params, round, &layouts)
+        } else {
+            Vec::new()
+        },
         spec: spec.clone(),
         round,
         rounds: request.rounds,
         params: params.clone(),
-        unsupported: (!unsupported.is_empty()).then(|| unsupported.join("; ")),
+        unsupported,
+        skipped,
+        left_out: if runs { left_out } else { Vec::new() },
         named: !request.names.is_empty(),
-        tasks,
     }
+}
+
+/// Why a case cannot be run at all: because of what its nodes are, or because one is missing.
+fn obstacles(
+    request: &PlanRequest<'_>,
+    spec: &CaseSpec,
+    left_out: &[(NodeName, String)],
+    able: usize,
+) -> (Option<String>, Option<String>) {
+    let spans = spec.nodes == NodeScope::All;
+    // A measurement between nodes has nothing to measure on one.
+    let between = matches!(&spec.entry, Entry::Kernel(kernel) if kernel.ends_with("-tcp"));
+    if between && request.nodes.len() < 2 {
+        return (Some("at least 2 nodes".to_owned()), None);
+    }
+    if !left_out.is_empty() && (spans || able == 0) {
+        let same = left_out.iter().all(|(_, lacks)| *lacks == left_out[0].1);
+        let text = if same && left_out.len() == request.nodes.len() {
+            left_out[0].1.clone()
+        } else {
+            let each: Vec<String> = left_out
+                .iter()
+                .map(|(node, lacks)| format!("{lacks} on node {node}"))
+                .collect();
+            each.join("; ")
+        };
+        return (Some(text), None);
+    }
+    let missing: Vec<&str> = request
+        .nodes
+        .iter()
+        .filter(|node| node.facts.is_none())
+        .map(|node| node.spec.name.as_str())
+        .collect();
+    if spans && !missing.is_empty() {
+        return (
+            None,
+            Some(format!(
+                "it spans all nodes, and {} missing: {}",
+                if missing.len() == 1 {
+                    "one is"
+                } else {
+                    "some are"
+                },
+                missing.join(", ")
+            )),
+        );
+    }
+    (None, None)
 }
 
 fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {
@@ -277,7 +343,7 @@ fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {
         Entry::Kernel(kernel) => {
             let measuring = request.duration_s * DURATIONS + SETUP_S;
             if kernel == "memory-capacity" {
-                let largest = request.nodes.iter().map(|(_, facts)| facts.memory.total);
+                let largest = request.present().map(|(_, _, facts)| facts.memory.total);
                 measuring + largest.max().unwrap_or(0) as f64 / SLOWEST_TOUCH
             } else {
                 measuring

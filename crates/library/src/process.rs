@@ -2,45 +2,74 @@
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{CaseSpec, Entry, NodeTask, ParamValue, ProcessSpec};
+use flagperf_model::{CaseSpec, Entry, NodeScope, NodeTask, OWN_PROGRAM, ParamValue, ProcessSpec};
 
 use crate::PlanRequest;
 
-/// The tasks of a round on all nodes. `layouts` has the cores of each rank, node by node.
+/// The tasks of a round. `layouts` has, node by node, its place in the list and the cores of each
+/// rank on it.
 pub(crate) fn tasks(
     request: &PlanRequest<'_>,
     spec: &CaseSpec,
     params: &BTreeMap<String, ParamValue>,
     round: u32,
-    layouts: &[Vec<Vec<u32>>],
+    layouts: &[(usize, Vec<Vec<u32>>)],
 ) -> Vec<NodeTask> {
-    let world: usize = layouts.iter().map(Vec::len).sum();
+    let spans = spec.nodes == NodeScope::All;
+    let whole_world: usize = layouts.iter().map(|(_, ranks)| ranks.len()).sum();
+    let names: Vec<&str> = layouts
+        .iter()
+        .map(|(place, _)| request.nodes[*place].spec.name.as_str())
+        .collect();
+    let names = names.join(",");
     let directory = request.library.directory(spec.name.as_str());
     let directory = directory.map(|path| path.to_string_lossy().into_owned());
-    let argv = argv(request, spec, params, directory.as_deref());
-    let mut rank = 0;
-    let nodes = request.nodes.iter().zip(layouts).enumerate();
+    let argv = argv(request, spec, params);
+    let mut next_rank = 0;
+    let nodes = layouts.iter().enumerate();
     nodes
-        .map(|(node_rank, ((node, _), layout))| {
+        .map(|(group_rank, (place, layout))| {
+            let node = &request.nodes[*place].spec;
+            if !spans {
+                next_rank = 0;
+            }
             let processes = layout.iter().enumerate().map(|(local, cpus)| {
                 let mut env = common_env(request, spec, params, round);
-                let mut set = |name: &str, value: usize| {
-                    env.insert(name.to_owned(), value.to_string());
+                env.extend(node.env.clone());
+                let mut set = |name: &str, value: String| {
+                    env.insert(name.to_owned(), value);
                 };
-                set("RANK", rank as usize);
-                set("WORLD_SIZE", world);
-                set("LOCAL_RANK", local);
-                set("LOCAL_WORLD_SIZE", layout.len());
-                set("NODE_RANK", node_rank);
-                let process = ProcessSpec {
+                let rank = next_rank;
+                next_rank += 1;
+                set("RANK", rank.to_string());
+                set("LOCAL_RANK", local.to_string());
+                set("LOCAL_WORLD_SIZE", layout.len().to_string());
+                set("FLAGPERF_NODE", node.name.to_string());
+                // A case that does not span its nodes sees a world of one node, its own.
+                let (world, node_rank, nodes, names, master) = if spans {
+                    (
+                        whole_world,
+                        group_rank,
+                        layouts.len(),
+                        &*names,
+                        request.master.0,
+                    )
+                } else {
+                    (layout.len(), 0, 1, node.name.as_str(), "127.0.0.1")
+                };
+                set("WORLD_SIZE", world.to_string());
+                set("NODE_RANK", node_rank.to_string());
+                set("NNODES", nodes.to_string());
+                set("FLAGPERF_NODES", names.to_owned());
+                set("MASTER_ADDR", master.to_owned());
+                set("MASTER_PORT", request.master.1.to_string());
+                ProcessSpec {
                     rank,
                     argv: argv.clone(),
                     env,
-                    cwd: directory.clone(),
+                    cwd: None,
                     cpus: cpus.clone(),
-                };
-                rank += 1;
-                process
+                }
             });
             let processes = processes.collect();
             let round_part = if request.rounds > 1 {
@@ -49,11 +78,12 @@ pub(crate) fn tasks(
                 String::new()
             };
             NodeTask {
-                node: node.clone(),
-                node_rank: node_rank as u32,
-                directory: format!("{}/{round_part}{node}_noderank{node_rank}", spec.name),
+                node: node.name.clone(),
+                node_rank: *place as u32,
+                directory: format!("{}/{round_part}{}_noderank{place}", spec.name, node.name),
                 log: "benchmark.log.txt".to_owned(),
                 processes,
+                case_directory: directory.clone(),
             }
         })
         .collect()
@@ -87,11 +117,10 @@ fn argv(
     request: &PlanRequest<'_>,
     spec: &CaseSpec,
     params: &BTreeMap<String, ParamValue>,
-    directory: Option<&str>,
 ) -> Vec<String> {
     match &spec.entry {
         Entry::Kernel(kernel) => {
-            let mut argv: Vec<String> = [request.agent_program, "case", kernel, "--duration"]
+            let mut argv: Vec<String> = [OWN_PROGRAM, "case", kernel, "--duration"]
                 .map(str::to_owned)
                 .into();
             argv.push(request.duration_s.to_string());
@@ -100,22 +129,10 @@ fn argv(
             }
             argv
         }
-        Entry::Argv(template) => {
-            let mut argv: Vec<String> = template
-                .iter()
-                .map(|argument| substitute(argument, params))
-                .collect();
-            // Where a relative program is looked for when a process also changes its directory is
-            // up to the system; the full path leaves no doubt.
-            if let (Some(program), Some(directory)) = (argv.first_mut(), directory)
-                && program.contains('/')
-                && !program.starts_with('/')
-            {
-                let relative = program.strip_prefix("./").unwrap_or(program);
-                *program = format!("{directory}/{relative}");
-            }
-            argv
-        }
+        Entry::Argv(template) => template
+            .iter()
+            .map(|argument| substitute(argument, params))
+            .collect(),
     }
 }
 

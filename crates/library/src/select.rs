@@ -3,9 +3,9 @@
 use std::fmt;
 
 use flagperf_model::CaseSpec;
+use flagperf_text::{nearest, quoted, shown};
 
 use crate::Library;
-use crate::nearest::{nearest, quoted, shown};
 
 /// What is wrong with one name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -47,7 +47,7 @@ pub fn parse_size(text: &str) -> Result<i64, SizeError> {
         .iter()
         .find(|(name, _)| *name == unit)
         .map(|(_, bytes)| i128::from(*bytes))
-        .ok_or_else(|| SizeError::Unit(crate::nearest::shown(unit)))?;
+        .ok_or_else(|| SizeError::Unit(flagperf_text::shown(unit)))?;
     let mut bytes = whole.checked_mul(factor).ok_or(SizeError::TooLarge)?;
     if !fraction.is_empty() {
         let scale = u32::try_from(fraction.len())

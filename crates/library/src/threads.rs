@@ -1,9 +1,9 @@
 //! Whether built-in measurements can have as many threads as somebody wants.
 
-use flagperf_model::{CaseName, CaseSpec, Entry, MachineFacts, NodeName, ParamValue};
+use flagperf_model::{CaseName, CaseSpec, Entry, NodeName, ParamValue};
 
 use crate::layout::{lacking, ranks_on};
-use crate::{CaseParams, ParamError, PlanError};
+use crate::{CaseParams, ParamError, PlanError, PlanRequest};
 
 /// The parameter that every built-in measurement understands as the threads of a rank. What a
 /// program of the user's own means by it is its own affair.
@@ -13,7 +13,7 @@ const THREADS: &str = "threads";
 /// measurement pins one thread to a core and would fail. Cases with the same number of cores share
 /// an error.
 pub(crate) fn check_threads(
-    nodes: &[(NodeName, MachineFacts)],
+    request: &PlanRequest<'_>,
     specs: &[&CaseSpec],
     params: &CaseParams,
 ) -> Vec<PlanError> {
@@ -23,7 +23,7 @@ pub(crate) fn check_threads(
         let (Entry::Kernel(_), Some(ParamValue::Integer(threads))) = (&spec.entry, value) else {
             continue;
         };
-        let Some(smallest) = smallest_rank(nodes, spec) else {
+        let Some(smallest) = smallest_rank(request, spec) else {
             continue;
         };
         if usize::try_from(*threads).is_ok_and(|threads| threads <= smallest.cores) {
@@ -39,7 +39,7 @@ pub(crate) fn check_threads(
     }
     let error = |(given, rank, of): (i64, Smallest<'_>, Vec<CaseName>)| {
         let Smallest { cores, node } = rank;
-        let place = if nodes.len() == 1 {
+        let place = if request.nodes.len() == 1 {
             String::new()
         } else {
             format!(" on node {node}")
@@ -62,18 +62,15 @@ struct Smallest<'a> {
 }
 
 /// Nodes that cannot run the case, and ranks that are not pinned, say nothing.
-fn smallest_rank<'a>(
-    nodes: &'a [(NodeName, MachineFacts)],
-    spec: &CaseSpec,
-) -> Option<Smallest<'a>> {
-    nodes
-        .iter()
-        .filter(|(_, facts)| lacking(spec, &facts.cpu).is_none())
-        .flat_map(|(node, facts)| {
+fn smallest_rank<'a>(request: &'a PlanRequest<'_>, spec: &CaseSpec) -> Option<Smallest<'a>> {
+    request
+        .present()
+        .filter(|(_, _, facts)| lacking(spec, &facts.cpu).is_none())
+        .flat_map(|(_, node, facts)| {
             let ranks = ranks_on(spec, &facts.cpu).unwrap_or_default();
             ranks.into_iter().map(move |cpus| Smallest {
                 cores: cpus.len(),
-                node,
+                node: &node.name,
             })
         })
         .filter(|rank| rank.cores > 0)

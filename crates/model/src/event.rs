@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CaseName, MachineFacts, Measurement, MetricName, MonitorCost, NodeName, Outcome, RunId,
-    Timestamp, Unit,
+    BadNode, CaseName, ClockOffset, Environment, MachineFacts, Measurement, MetricName,
+    MonitorCost, NodeName, Outcome, RunId, StartSkew, Timestamp, Unit,
 };
 
 /// Something that happened.
@@ -47,6 +47,21 @@ pub enum EventKind {
         directory: String,
         /// How many rounds of cases there are.
         cases: u32,
+        /// In what environment they are executed.
+        #[serde(default)]
+        environment: Environment,
+        /// How that was decided, in words, where the environment of the program had a say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment_reason: Option<String>,
+    },
+    /// The run was taken up again.
+    RunResumed {
+        /// The program's version.
+        version: String,
+        /// How many rounds of cases had passed before.
+        passed: u32,
+        /// How many are run now.
+        cases: u32,
     },
     /// A node's agent answered.
     NodeReady {
@@ -54,7 +69,12 @@ pub enum EventKind {
         node: NodeName,
         /// What it is.
         facts: Box<MachineFacts>,
+        /// Its clock against the controller's.
+        #[serde(default)]
+        clock: ClockOffset,
     },
+    /// A node cannot take part.
+    NodeBad(BadNode),
     /// A node has said nothing for some time; it may come back.
     NodeSilent {
         /// The node.
@@ -84,6 +104,15 @@ pub enum EventKind {
         index: u32,
         /// How long it is expected to take, in seconds.
         expected_s: Option<f64>,
+    },
+    /// The processes of a task have been started on all its nodes.
+    TaskStarted {
+        /// The case.
+        case: CaseName,
+        /// Which round.
+        round: u32,
+        /// How far apart.
+        skew: StartSkew,
     },
     /// A rank entered a phase.
     Phase {
@@ -145,6 +174,17 @@ pub enum EventKind {
         node: NodeName,
         /// What they cost.
         cost: MonitorCost,
+    },
+    /// Files that a case had left on a node were fetched.
+    Collected {
+        /// The case.
+        case: CaseName,
+        /// The node.
+        node: NodeName,
+        /// How many files.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
     },
     /// A round of a case ended.
     CaseEnded {

@@ -75,12 +75,15 @@ pub enum Outcome {
     },
     /// It failed.
     Failed {
-        /// The node.
+        /// The node on which it failed first.
         node: NodeName,
         /// Where in its life.
         stage: Stage,
         /// Why.
         cause: Cause,
+        /// Other nodes on which it failed by itself.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<NodeName>,
     },
     /// It ran longer than allowed and was ended.
     TimedOut {
@@ -105,6 +108,11 @@ pub enum Outcome {
     },
     /// The run ended before its turn came.
     NotRun,
+    /// It was not started, although every node that is there could run it.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Outcome {
@@ -119,6 +127,7 @@ impl Outcome {
             Self::Aborted => "aborted",
             Self::Lost { .. } => "lost",
             Self::NotRun => "not run",
+            Self::Skipped { .. } => "skipped",
         }
     }
 
@@ -140,7 +149,18 @@ impl fmt::Display for Outcome {
                     write!(f, "not supported by this processor: {feature}")
                 }
             }
-            Self::Failed { node, cause, .. } => write!(f, "failed on {node}: {cause}"),
+            Self::Failed {
+                node, cause, also, ..
+            } => {
+                write!(f, "failed on {node}: {cause}")?;
+                match &also[..] {
+                    [] => Ok(()),
+                    [one] => write!(f, "; also on {one}"),
+                    [one, more @ ..] => {
+                        write!(f, "; also on {one} and {} more", more.len())
+                    }
+                }
+            }
             Self::TimedOut { limit_s } => write!(f, "timed out: the limit is {limit_s} s"),
             Self::Stalled { node, limit_s } => write!(
                 f,
@@ -149,6 +169,7 @@ impl fmt::Display for Outcome {
             Self::Aborted => f.write_str("aborted: interrupted by the user"),
             Self::Lost { node, reason } => write!(f, "lost: node {node}: {reason}"),
             Self::NotRun => f.write_str("not run: the run ended before its turn"),
+            Self::Skipped { reason } => write!(f, "skipped: {reason}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaseName, CaseSpec, NodeName, ParamValue, RunId};
+use crate::{CaseName, CaseSpec, Environment, NodeName, NodeSpec, ParamValue, RunId};
 
 /// Everything a run will do, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,7 +13,10 @@ pub struct Plan {
     /// The run's name.
     pub run: RunId,
     /// The nodes, by rank.
-    pub nodes: Vec<NodeName>,
+    pub nodes: Vec<NodeSpec>,
+    /// In what environment the cases are executed.
+    #[serde(default)]
+    pub environment: Environment,
     /// What is recorded meanwhile.
     pub monitor: MonitorSpec,
     /// The cases and rounds, in the order they run.
@@ -44,6 +47,13 @@ pub struct PlannedCase {
     pub expected_s: Option<f64>,
     /// What is missing, if the machine cannot run it; it is then reported and not started.
     pub unsupported: Option<String>,
+    /// Why it cannot be run on these nodes although each of them could, if so: a node that it needs is
+    /// missing. It is then reported and not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// Nodes on which it is not run because they lack what it needs, and what that is; on the others it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<(NodeName, String)>,
     /// True if the user asked for this case by name.
     pub named: bool,
     /// What runs on each node.
@@ -68,6 +78,9 @@ pub struct Limits {
     pub grace_s: f64,
 }
 
+/// Stands for the path of this program on the node, as the program of a [`ProcessSpec`].
+pub const OWN_PROGRAM: &str = "{flagperf}";
+
 /// The process tree that runs a case on one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeTask {
@@ -81,18 +94,23 @@ pub struct NodeTask {
     pub log: String,
     /// The processes, one a rank.
     pub processes: Vec<ProcessSpec>,
+    /// The directory on the controller that the processes run in, if they need one. A node that is not
+    /// this machine gets a copy of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_directory: Option<String>,
 }
 
 /// One process, exactly as it will be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessSpec {
-    /// Its rank in the whole case.
+    /// Its rank: in the whole case if that spans its nodes, else on its node.
     pub rank: u32,
-    /// The argument vector; the first element is the program.
+    /// The argument vector; the first element is the program, or [`OWN_PROGRAM`].
     pub argv: Vec<String>,
     /// Variables set on top of the agent's environment.
     pub env: BTreeMap<String, String>,
-    /// The working directory; absent means the agent's.
+    /// The working directory; absent means the copy of the task's `case_directory` on the node, or
+    /// the agent's own where there is none.
     pub cwd: Option<String>,
     /// The cores it is pinned to; empty means not pinned.
     pub cpus: Vec<u32>,

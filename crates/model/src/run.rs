@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Absent, CaseName, MachineFacts, Measurement, NodeName, Outcome, Plan, RunId, SeriesDecl,
-    Timestamp, Window,
+    Absent, BadNode, CaseName, ClockOffset, MachineFacts, Measurement, NodeName, Outcome, Plan,
+    RunId, SeriesDecl, Timestamp, Window,
 };
 
 /// Name and version of the format of [`RunRecord`]. A reader refuses a newer major version.
@@ -59,6 +59,12 @@ pub struct NodeRecord {
     pub rank: u32,
     /// What it is; absent if it never answered.
     pub facts: Option<MachineFacts>,
+    /// Its clock against the controller's; absent if it never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockOffset>,
+    /// Why it does not take part, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<BadNode>,
     /// The series its monitors can record.
     pub series: Vec<SeriesDecl>,
     /// The series it does not have, and why.
@@ -78,6 +84,19 @@ pub struct MonitorCost {
     pub samples: u64,
     /// Samples that came more than half an interval late, or not at all.
     pub late: u64,
+}
+
+/// How far apart the nodes of a task started its processes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StartSkew {
+    /// From the first node's start to the last one's, in seconds.
+    pub seconds: f64,
+    /// The true skew differs by at most this, in seconds: the sum of the two nodes' clock uncertainties.
+    pub uncertainty_s: f64,
+    /// The node that was first.
+    pub first: NodeName,
+    /// The node that was last.
+    pub last: NodeName,
 }
 
 /// One round of one case on all its nodes.
@@ -107,4 +126,10 @@ pub struct CaseResult {
     pub monitor_cost: Vec<(NodeName, MonitorCost)>,
     /// The last lines of its output, if it did not pass.
     pub tail: Vec<String>,
+    /// How far apart its nodes started, where it had several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_skew: Option<StartSkew>,
+    /// Files that it left and that were fetched: node, number, bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<(NodeName, u64, u64)>,
 }

@@ -28,14 +28,35 @@ impl Fold {
     /// Brings a record up to date. Returns the place of the result of a case that ended.
     pub(crate) fn apply(&mut self, record: &mut RunRecord, event: &Event) -> Option<usize> {
         match &event.what {
-            EventKind::NodeReady { node, facts } => {
-                node_of(record, node).facts = Some((**facts).clone());
+            EventKind::NodeReady { node, facts, clock } => {
+                let node = node_of(record, node);
+                node.facts = Some((**facts).clone());
+                node.clock = Some(*clock);
+                node.bad = None;
+            }
+            EventKind::NodeBad(bad) => {
+                node_of(record, &bad.node).bad = Some(bad.clone());
             }
             EventKind::NodeLost { node, reason } => {
                 warn(record, format!("node {node} was lost: {reason}"));
             }
             EventKind::CaseStarted { case, round, .. } => {
                 self.open = Some(Open::new(case, *round, event.at));
+            }
+            EventKind::TaskStarted { case, round, skew } => {
+                if let Some(result) = self.result(record, case, Some(*round)) {
+                    result.start_skew = Some(skew.clone());
+                }
+            }
+            EventKind::Collected {
+                case,
+                node,
+                files,
+                bytes,
+            } => {
+                if let Some(result) = self.result(record, case, None) {
+                    result.collected.push((node.clone(), *files, *bytes));
+                }
             }
             EventKind::Phase {
                 case,
@@ -117,6 +138,10 @@ impl Fold {
                     record.state = RunState::Finished;
                 }
             }
+            EventKind::RunResumed { .. } => {
+                record.ended = None;
+                record.state = RunState::Running;
+            }
             EventKind::RunStarted { .. }
             | EventKind::NodeSilent { .. }
             | EventKind::NodeBack { .. }
@@ -168,6 +193,8 @@ impl Open {
                 notes: Vec::new(),
                 monitor_cost: Vec::new(),
                 tail: Vec::new(),
+                start_skew: None,
+                collected: Vec::new(),
             },
             measuring: Vec::new(),
             begins: Vec::new(),
@@ -237,6 +264,8 @@ pub(crate) fn node_of<'a>(record: &'a mut RunRecord, name: &NodeName) -> &'a mut
                 name: name.clone(),
                 rank: record.nodes.len() as u32,
                 facts: None,
+                clock: None,
+                bad: None,
                 series: Vec::new(),
                 absent: Vec::new(),
             });

@@ -28,18 +28,58 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             version,
             directory,
             cases,
+            environment,
+            environment_reason,
             ..
-        } => vec![
-            (
-                Level::Info,
-                "======== Step 1: Check environment and configs. ========".into(),
-            ),
-            (
-                Level::Info,
+        } => {
+            let mut lines = vec![
+                "======== Step 1: Check environment and configs. ========".to_owned(),
                 format!("flagperf {version}, {cases} rounds of cases, record in {directory}"),
-            ),
-        ],
-        EventKind::NodeReady { node, facts } => info(format!(
+            ];
+            lines.extend(environment_reason.clone());
+            lines.extend(
+                environment
+                    .skipped_steps()
+                    .iter()
+                    .map(|step| format!("skipped in in-container mode: {step}")),
+            );
+            lines.into_iter().map(|line| (Level::Info, line)).collect()
+        }
+        EventKind::RunResumed {
+            version,
+            passed,
+            cases,
+        } => info(format!(
+            "flagperf {version} resumes the run: {passed} rounds of cases had passed, {cases} are to be run"
+        )),
+        EventKind::NodeBad(bad) => {
+            let mut lines = vec![(
+                Level::Error,
+                format!("node {} cannot take part: {}", bad.node, bad.reason),
+            )];
+            lines.extend(
+                bad.hint
+                    .iter()
+                    .map(|hint| (Level::Error, format!("  {hint}"))),
+            );
+            lines
+        }
+        EventKind::TaskStarted { case, round, skew } => info(format!(
+            "{case} round {round} started on all nodes within {:.3} ms (± {:.3} ms; {} first, {} last)",
+            skew.seconds * 1e3,
+            skew.uncertainty_s * 1e3,
+            skew.first,
+            skew.last
+        )),
+        EventKind::Collected {
+            case,
+            node,
+            files,
+            bytes,
+        } => info(format!(
+            "{case}: {files} files, {bytes} bytes, fetched from {node}"
+        )),
+        EventKind::NodeReady { node, facts, .. } => info(format!(
             "node {node} is ready: {}, {} cores, {:.1} GiB of memory",
             facts.cpu.model.as_deref().unwrap_or("unknown processor"),
             facts.cpu.cores,

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use flagperf_model::{
-    CaseResult, Event, EventKind, MonitorSpec, NodeName, Outcome, Plan, RUN_SCHEMA, RunId,
-    RunRecord, RunState, Timestamp,
+    CaseResult, Environment, Event, EventKind, MonitorSpec, NodeName, Outcome, Plan, RUN_SCHEMA,
+    RunId, RunRecord, RunState, Timestamp,
 };
 
 use crate::fold::{Fold, node_of, warn};
@@ -77,6 +77,8 @@ fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
     for node in told.nodes {
         let known = node_of(&mut record, &node.name);
         known.facts = known.facts.take().or(node.facts);
+        known.clock = known.clock.or(node.clock);
+        known.bad = known.bad.take().or(node.bad);
     }
     for result in told.results {
         match record.results.iter_mut().find(|known| same(known, &result)) {
@@ -85,6 +87,7 @@ fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
                 longer(&mut known.measurements, result.measurements);
                 longer(&mut known.notes, result.notes);
                 longer(&mut known.monitor_cost, result.monitor_cost);
+                longer(&mut known.collected, result.collected);
             }
             None => record.results.push(result),
         }
@@ -132,6 +135,7 @@ fn blank(directory: &Path, events: &[Event], missing: Option<&mut Vec<String>>) 
         plan: Plan {
             run: run.clone(),
             nodes: Vec::new(),
+            environment: Environment::default(),
             monitor: MonitorSpec { interval_ns: 0 },
             cases: Vec::new(),
         },

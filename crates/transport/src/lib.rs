@@ -2,11 +2,22 @@
 //! session that is held over it.
 //!
 //! How the command reaches its node (a child on this machine, a remote shell, an `exec` into a
-//! container) makes no difference here. The channel is the lifetime: when a [`Session`] is dropped its
-//! channel closes, and the agent ends everything it started and leaves.
+//! container) is an argument vector and makes no other difference. Where the program is not on the node
+//! yet, it is placed there over the same stream. The channel is the lifetime: when a [`Session`] is
+//! dropped its channel closes, and the agent ends everything it started and leaves.
 
 #![forbid(unsafe_code)]
 
+mod bootstrap;
+mod clock;
+mod launch;
+mod program;
+mod script;
 mod session;
+mod trouble;
 
-pub use session::{Events, Launch, OpenError, Session, SessionEvent};
+pub use clock::now;
+pub use launch::Launch;
+pub use program::{ProgramError, ProgramFile, Programs, own_hash};
+pub use session::{Events, OpenError, Session, SessionEvent, Terms};
+pub use trouble::Trouble;

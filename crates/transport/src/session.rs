@@ -1,17 +1,24 @@
 //! A live conversation with an agent.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flagperf_wire::{ClockAnchor, Decoder, FrameError, FromAgent, Timing, ToAgent, encode};
+use flagperf_model::{ClockOffset, Timestamp};
+use flagperf_wire::{
+    ClockAnchor, Decoder, FrameError, FromAgent, MAX_CHUNK, Timing, ToAgent, TreeId, encode,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::bootstrap::{self, Started};
+use crate::clock::{Estimate, now};
+use crate::launch::Launch;
+use crate::program::Programs;
+use crate::trouble::{Trouble, of_launcher};
 
 /// An agent's last words on standard error that are kept, in bytes.
 const LAST_WORDS: usize = 4096;
@@ -19,52 +26,83 @@ const LAST_WORDS: usize = 4096;
 /// How long an agent whose channel closed is waited for, so that its exit status can be told.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// A command whose standard input and standard output are an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
+/// Questions about the clock that are asked one after the other at the start of a session.
+const FIRST_PINGS: u64 = 5;
 
-impl Launch {
-    /// An agent on this machine: `program agent` as a child.
-    pub fn local(program: PathBuf) -> Self {
-        Self {
-            program,
-            arguments: vec!["agent".into()],
-        }
-    }
+/// Room for what is read at once, in bytes: little for a quiet node, since there may be thousands,
+/// and more when it fills up.
+const LEAST_ROOM: usize = 4 << 10;
+
+/// See [`LEAST_ROOM`].
+const MOST_ROOM: usize = 256 << 10;
+
+/// How a session is to be held.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Heartbeats and silence.
+    pub timing: Timing,
+    /// What the node has to come up, all in all.
+    pub patience: Duration,
+    /// Bytes of output that may be under way from it.
+    pub window: u64,
+    /// Directory of the node for the files of cases; absent for the system's own place for such.
+    pub scratch: Option<String>,
+    /// The version that the agent must have.
+    pub version: &'static str,
 }
 
 /// Why no session came about.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The command could not be started.
-    #[error("failed to start `{}`", program.display())]
+    #[error("failed to start `{program}`")]
     Start {
         /// The program.
-        program: PathBuf,
+        program: String,
         /// The system's reason.
         #[source]
         source: io::Error,
     },
-    /// It said no hello in time.
-    #[error("the agent said nothing for {0:.0} s after it was started")]
-    Slow(f64),
+    /// It took too long.
+    #[error("it did not come up within {seconds:.0} s: {what}")]
+    Slow {
+        /// The bound, in seconds.
+        seconds: f64,
+        /// What had not come yet.
+        what: &'static str,
+    },
     /// It ended, or said something else.
-    #[error("the agent did not start its session: {0}")]
-    Refused(String),
+    #[error("{}", .0.reason)]
+    Refused(Trouble),
     /// It is another version.
-    #[error("the agent is another version of the program than this one")]
-    OtherBuild,
+    #[error("the agent is another version of the program than this one ({0})")]
+    OtherBuild(String),
+}
+
+impl OpenError {
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start { .. } => Some(
+                "install it on this machine, or use another launcher".to_owned(),
+            ),
+            Self::Slow { .. } => Some(
+                "check its load and the network; `connect` under [session] in flagperf.toml gives it more time"
+                    .to_owned(),
+            ),
+            Self::Refused(trouble) => trouble.hint.clone(),
+            Self::OtherBuild(_) => Some(
+                "its copy of the program is damaged or was put there by hand: remove it, and it is placed anew"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 /// What comes from an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionEvent {
-    /// A message; heartbeats are left out.
+    /// A message; heartbeats and answers about the clock are left out.
     Message(FromAgent),
     /// Nothing was heard for this many seconds.
     Silent(f64),
@@ -74,13 +112,32 @@ pub enum SessionEvent {
     Closed(String),
 }
 
+/// What is to be said.
+#[derive(Debug)]
+enum Outgoing {
+    Message(ToAgent),
+    /// A directory, in as many messages as it takes.
+    Tree(TreeId, Arc<[u8]>),
+}
+
 /// The speaking half of a live conversation with one agent. Dropping it ends the agent and all that
 /// it started.
 #[derive(Debug)]
 pub struct Session {
-    outgoing: UnboundedSender<ToAgent>,
-    clock: ClockAnchor,
-    pid: u32,
+    outgoing: UnboundedSender<Outgoing>,
+    anchor: ClockAnchor,
+    clock: Arc<Mutex<Clock>>,
+    /// What a login shell printed before the agent began.
+    noise: String,
+    path: String,
+}
+
+/// What is known of a node's clock.
+#[derive(Debug, Default)]
+struct Clock {
+    best: Option<Estimate>,
+    /// The last question and when it was sent.
+    asked: Option<(u64, Timestamp)>,
 }
 
 /// The listening half. Dropping it ends the session too.
@@ -95,17 +152,22 @@ impl Events {
 }
 
 impl Session {
-    /// Starts an agent and waits until it has said who it is.
+    /// Brings up an agent and waits until it has said who it is. Where the program is not on the node
+    /// yet, it is placed there over the same stream.
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
     pub async fn open(
         launch: &Launch,
-        build: [u8; 32],
-        timing: Timing,
-        patience: Duration,
+        programs: &Programs,
+        terms: &Terms,
     ) -> Result<(Self, Events), OpenError> {
+        let deadline = Instant::now() + terms.patience;
+        let slow = |what| OpenError::Slow {
+            seconds: terms.patience.as_secs_f64(),
+            what,
+        };
         let mut child = Command::new(&launch.program)
             .args(&launch.arguments)
             .stdin(Stdio::piped())
@@ -114,112 +176,254 @@ impl Session {
             // Its own group: a Ctrl-C on the terminal is for the controller alone, which then
             // asks the agent to end its task in order.
             .process_group(0)
+            .kill_on_drop(true)
             .spawn()
             .map_err(|source| OpenError::Start {
-                program: launch.program.clone(),
+                program: launch.program.to_string_lossy().into_owned(),
                 source,
             })?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
+        let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(OpenError::Refused("it has no standard streams".to_owned()));
+            return Err(OpenError::Refused(Trouble::plain(
+                "it has no standard streams",
+            )));
+        };
+        let words = Words::listen(stderr);
+        let started = match &launch.nonce {
+            None => Started {
+                hash: programs.own_hash(),
+                ..Started::default()
+            },
+            Some(nonce) => {
+                let follow = bootstrap::follow(&mut stdin, &mut stdout, nonce, programs);
+                match tokio::time::timeout_at(deadline, follow).await {
+                    Ok(Ok(started)) => started,
+                    Ok(Err(Some(trouble))) => return Err(OpenError::Refused(trouble)),
+                    Ok(Err(None)) => {
+                        let status = match timeout(LEAVING, child.wait()).await {
+                            Ok(Ok(status)) => status.to_string(),
+                            _ => "it closed its output".to_owned(),
+                        };
+                        let trouble = of_launcher(launch.is_ssh, &status, &words.all().await);
+                        return Err(OpenError::Refused(trouble));
+                    }
+                    Err(_) => return Err(slow("its shell had not answered")),
+                }
+            }
         };
         let (outgoing, requests) = unbounded_channel();
         let (events, mut incoming) = unbounded_channel();
-        let _ = outgoing.send(ToAgent::Hello { timing });
-        tokio::spawn(write_requests(stdin, requests, timing));
-        tokio::spawn(read_events(child, stdout, stderr, events, timing));
-        let hello = timeout(patience, incoming.recv())
+        let clock = Arc::new(Mutex::new(Clock::default()));
+        let _ = outgoing.send(Outgoing::Message(ToAgent::Hello {
+            timing: terms.timing,
+            window: terms.window,
+            scratch: terms.scratch.clone(),
+        }));
+        tokio::spawn(write_requests(
+            stdin,
+            requests,
+            terms.timing,
+            Arc::clone(&clock),
+        ));
+        let channel = Channel {
+            stdout,
+            events,
+            timing: terms.timing,
+            clock: Arc::clone(&clock),
+            again: outgoing.downgrade(),
+        };
+        tokio::spawn(read_events(
+            child,
+            channel,
+            started.rest,
+            words,
+            launch.is_ssh,
+        ));
+        let hello = tokio::time::timeout_at(deadline, incoming.recv())
             .await
-            .map_err(|_| OpenError::Slow(patience.as_secs_f64()))?;
+            .map_err(|_| slow("its agent had said nothing"))?;
         match hello {
             Some(SessionEvent::Message(FromAgent::Hello {
-                build: theirs,
-                pid,
-                clock,
+                build,
+                version,
+                clock: anchor,
+                ..
             })) => {
-                if theirs != build {
-                    return Err(OpenError::OtherBuild);
+                if build != started.hash || version != terms.version {
+                    return Err(OpenError::OtherBuild(version));
                 }
                 let session = Self {
                     outgoing,
+                    anchor,
                     clock,
-                    pid,
+                    noise: started.noise,
+                    path: started.path,
                 };
                 Ok((session, Events(incoming)))
             }
-            Some(SessionEvent::Closed(why)) => Err(OpenError::Refused(why)),
-            _ => Err(OpenError::Refused(
-                "its first message was not a hello".to_owned(),
-            )),
+            Some(SessionEvent::Closed(why)) => Err(OpenError::Refused(Trouble::plain(why))),
+            _ => Err(OpenError::Refused(Trouble::plain(
+                "its first message was not a hello",
+            ))),
         }
     }
 
     /// Says something. After the session's end it is heard by nobody.
     pub fn send(&self, request: ToAgent) {
-        let _ = self.outgoing.send(request);
+        let _ = self.outgoing.send(Outgoing::Message(request));
     }
 
-    /// The node's clocks.
-    pub fn clock(&self) -> ClockAnchor {
+    /// Sends a directory, packed as `flagperf-archive` does.
+    pub fn put(&self, tree: TreeId, packed: Arc<[u8]>) {
+        let _ = self.outgoing.send(Outgoing::Tree(tree, packed));
+    }
+
+    /// What a login shell printed before the agent began; empty if it kept still.
+    pub fn noise(&self) -> &str {
+        &self.noise
+    }
+
+    /// Where the program lies on the node, if it was found or placed there.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The controller's time at a reading of the node's `CLOCK_MONOTONIC`, in nanoseconds.
+    pub fn moment(&self, mono_ns: u64) -> Timestamp {
+        match self.estimate() {
+            Some(estimate) => estimate.moment(mono_ns),
+            None => self.anchor.moment(mono_ns),
+        }
+    }
+
+    /// The node's `CLOCK_MONOTONIC`, in nanoseconds, at a moment of the controller's time.
+    pub fn mono_ns(&self, moment: Timestamp) -> u64 {
+        self.estimate()
+            .map_or(0, |estimate| estimate.mono_ns(moment))
+    }
+
+    /// How far the node's wall clock is off, and how well that is known. What the node says in its own
+    /// time becomes the controller's by taking `ahead_s` away.
+    pub fn clock(&self) -> ClockOffset {
+        match self.estimate() {
+            Some(estimate) => ClockOffset {
+                ahead_s: self
+                    .anchor
+                    .unix
+                    .seconds_since(estimate.moment(self.anchor.mono_ns)),
+                uncertainty_s: estimate.uncertainty_s(),
+            },
+            None => ClockOffset::default(),
+        }
+    }
+
+    fn estimate(&self) -> Option<Estimate> {
         self.clock
-    }
-
-    /// The agent's process id on its node.
-    pub fn pid(&self) -> u32 {
-        self.pid
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .best
     }
 }
 
 async fn write_requests(
     mut stdin: ChildStdin,
-    mut requests: UnboundedReceiver<ToAgent>,
+    mut requests: UnboundedReceiver<Outgoing>,
     timing: Timing,
+    clock: Arc<Mutex<Clock>>,
 ) {
     let heartbeat = Duration::from_secs_f64(timing.heartbeat_s.max(0.01));
+    let mut pings = 0;
+    let mut due = Instant::now();
     loop {
-        let request = match timeout(heartbeat, requests.recv()).await {
-            Ok(Some(request)) => request,
+        let outgoing = tokio::select! {
+            biased;
+            () = sleep_until(due) => {
+                pings += 1;
+                due = Instant::now() + heartbeat;
+                Some(Outgoing::Message(ToAgent::Ping { id: pings }))
+            }
+            outgoing = requests.recv() => outgoing,
+        };
+        let written = match outgoing {
             // The session was dropped: returning closes the channel.
-            Ok(None) => return,
-            Err(_) => ToAgent::Heartbeat,
+            None => return,
+            Some(Outgoing::Message(ToAgent::Ping { id: 0 })) => {
+                pings += 1;
+                write(&mut stdin, &ToAgent::Ping { id: pings }, &clock).await
+            }
+            Some(Outgoing::Message(request)) => write(&mut stdin, &request, &clock).await,
+            Some(Outgoing::Tree(tree, packed)) => {
+                let mut rest = &packed[..];
+                loop {
+                    let (part, more) = rest.split_at(rest.len().min(MAX_CHUNK));
+                    rest = more;
+                    let put = ToAgent::Put {
+                        tree,
+                        bytes: part.to_vec().into(),
+                        last: rest.is_empty(),
+                    };
+                    let written = write(&mut stdin, &put, &clock).await;
+                    if written.is_err() || rest.is_empty() {
+                        break written;
+                    }
+                }
+            }
         };
-        let Ok(frame) = encode(&request) else {
-            continue;
-        };
-        if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
+        if written.is_err() {
             // The reading side sees the end too and tells why.
             return;
         }
     }
 }
 
-async fn read_events(
-    mut child: Child,
-    mut stdout: ChildStdout,
-    stderr: ChildStderr,
+async fn write(stdin: &mut ChildStdin, request: &ToAgent, clock: &Mutex<Clock>) -> io::Result<()> {
+    let Ok(frame) = encode(request) else {
+        return Ok(());
+    };
+    if let ToAgent::Ping { id } = request {
+        clock.lock().unwrap_or_else(PoisonError::into_inner).asked = Some((*id, now()));
+    }
+    stdin.write_all(&frame).await?;
+    stdin.flush().await
+}
+
+/// The reading side of a session.
+struct Channel {
+    stdout: ChildStdout,
     events: UnboundedSender<SessionEvent>,
     timing: Timing,
+    clock: Arc<Mutex<Clock>>,
+    /// To ask about the clock again; weak, so that it does not keep the session alive.
+    again: tokio::sync::mpsc::WeakUnboundedSender<Outgoing>,
+}
+
+async fn read_events(
+    mut child: Child,
+    mut channel: Channel,
+    rest: Vec<u8>,
+    words: Words,
+    is_ssh: bool,
 ) {
-    let last_words = Arc::new(Mutex::new(Vec::new()));
-    let listener = tokio::spawn(keep_last_words(stderr, Arc::clone(&last_words)));
-    let why = converse(&mut stdout, &events, timing).await;
+    let why = channel.converse(rest).await;
     let status = match timeout(LEAVING, child.wait()).await {
         Ok(Ok(status)) => Some(status),
         _ => None,
     };
-    let _ = timeout(LEAVING, listener).await;
     if status.is_none() {
         // It broke the protocol or fell silent, and does not leave by itself.
         let _ = child.start_kill();
         let _ = timeout(LEAVING, child.wait()).await;
     }
-    let words = last_words
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let words = String::from_utf8_lossy(&words).trim().to_owned();
-    let _ = events.send(SessionEvent::Closed(describe(why, status, &words)));
+    let words = words.all().await;
+    let text = match (why, status) {
+        (None, Some(status)) if is_ssh && status.code() == Some(255) => {
+            let trouble = of_launcher(true, &status.to_string(), &words);
+            format!("its connection ended: {}", trouble.reason)
+        }
+        (why, status) => describe(why, status, &words),
+    };
+    let _ = channel.events.send(SessionEvent::Closed(text));
 }
 
 fn describe(why: Option<String>, status: Option<ExitStatus>, words: &str) -> String {
@@ -235,70 +439,121 @@ fn describe(why: Option<String>, status: Option<ExitStatus>, words: &str) -> Str
     text
 }
 
-/// Passes messages on until the stream ends. The text tells why if that was not a plain end.
-async fn converse(
-    stdout: &mut ChildStdout,
-    events: &UnboundedSender<SessionEvent>,
-    timing: Timing,
-) -> Option<String> {
-    let mut decoder = Decoder::default();
-    let mut bytes = vec![0; 128 << 10];
-    let mut heard = Instant::now();
-    let mut looked = heard;
-    let mut silent = false;
-    let look = Duration::from_secs_f64((timing.silent_s / 8.0).clamp(0.01, 1.0));
-    loop {
-        let read = tokio::select! {
-            biased;
-            read = stdout.read(&mut bytes) => read,
-            () = sleep_until(looked + look) => {
-                // Had this process been stopped, its clock would have gone on without it: what came
-                // meanwhile is still to be read, and silence begins anew.
-                if looked.elapsed() > look + Duration::from_secs(2) {
-                    heard = Instant::now();
-                }
-                looked = Instant::now();
-                let seconds = heard.elapsed().as_secs_f64();
-                if seconds > timing.lost_s {
-                    return Some(format!("nothing heard from it for {seconds:.0} s"));
-                }
-                if seconds > timing.silent_s && !silent {
-                    silent = true;
-                    let _ = events.send(SessionEvent::Silent(seconds));
-                }
-                continue;
-            }
-            // Nobody listens any more, which is how a session is dropped.
-            () = events.closed() => return None,
-        };
-        match read {
-            Ok(0) if decoder.is_torn() => {
-                return Some("its channel ended in the middle of a message".to_owned());
-            }
-            Ok(0) => return None,
-            Ok(count) => decoder.push(&bytes[..count]),
-            Err(error) => return Some(format!("its channel failed: {error}")),
-        }
-        heard = Instant::now();
-        if std::mem::take(&mut silent) {
-            let _ = events.send(SessionEvent::Back);
-        }
-        if let Err(error) = pass_on(&mut decoder, events) {
+impl Channel {
+    /// Passes messages on until the stream ends. The text tells why if that was not a plain end.
+    async fn converse(&mut self, rest: Vec<u8>) -> Option<String> {
+        let timing = self.timing;
+        let mut decoder = Decoder::default();
+        decoder.push(&rest);
+        drop(rest);
+        if let Err(error) = self.pass_on(&mut decoder) {
             return Some(error.to_string());
+        }
+        let mut room = LEAST_ROOM;
+        let mut bytes = vec![0; room];
+        let mut heard = Instant::now();
+        let mut looked = heard;
+        let mut silent = false;
+        let look = Duration::from_secs_f64((timing.silent_s / 8.0).clamp(0.01, 1.0));
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = self.stdout.read(&mut bytes) => read,
+                () = sleep_until(looked + look) => {
+                    // Had this process been stopped, its clock would have gone on without it: what
+                    // came meanwhile is still to be read, and silence begins anew.
+                    if looked.elapsed() > look + Duration::from_secs(2) {
+                        heard = Instant::now();
+                    }
+                    looked = Instant::now();
+                    let seconds = heard.elapsed().as_secs_f64();
+                    if seconds > timing.lost_s {
+                        return Some(format!("nothing heard from it for {seconds:.0} s"));
+                    }
+                    if seconds > timing.silent_s && !silent {
+                        silent = true;
+                        let _ = self.events.send(SessionEvent::Silent(seconds));
+                    }
+                    continue;
+                }
+                // Nobody listens any more, which is how a session is dropped.
+                () = self.events.closed() => return None,
+            };
+            match read {
+                Ok(0) if decoder.is_torn() => {
+                    return Some("its channel ended in the middle of a message".to_owned());
+                }
+                Ok(0) => return None,
+                Ok(count) => {
+                    decoder.push(&bytes[..count]);
+                    if count == room && room < MOST_ROOM {
+                        room *= 2;
+                        bytes.resize(room, 0);
+                    }
+                }
+                Err(error) => return Some(format!("its channel failed: {error}")),
+            }
+            heard = Instant::now();
+            if std::mem::take(&mut silent) {
+                let _ = self.events.send(SessionEvent::Back);
+            }
+            if let Err(error) = self.pass_on(&mut decoder) {
+                return Some(error.to_string());
+            }
+        }
+    }
+
+    fn pass_on(&mut self, decoder: &mut Decoder) -> Result<(), FrameError> {
+        while let Some(message) = decoder.take::<FromAgent>()? {
+            match message {
+                FromAgent::Heartbeat => {}
+                FromAgent::Pong { id, mono_ns } => self.clock_told(id, mono_ns),
+                message => {
+                    let _ = self.events.send(SessionEvent::Message(message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn clock_told(&self, id: u64, mono_ns: u64) {
+        let answered = now();
+        {
+            let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some((_, sent)) = clock.asked.filter(|(asked, _)| *asked == id) else {
+                return;
+            };
+            let newer = Estimate::new(sent, answered, mono_ns);
+            clock.best = Some(clock.best.map_or(newer, |best| best.or(newer)));
+        }
+        if id < FIRST_PINGS
+            && let Some(again) = self.again.upgrade()
+        {
+            let _ = again.send(Outgoing::Message(ToAgent::Ping { id: 0 }));
         }
     }
 }
 
-fn pass_on(
-    decoder: &mut Decoder,
-    events: &UnboundedSender<SessionEvent>,
-) -> Result<(), FrameError> {
-    while let Some(message) = decoder.take::<FromAgent>()? {
-        if message != FromAgent::Heartbeat {
-            let _ = events.send(SessionEvent::Message(message));
-        }
+/// The last words of a launcher or an agent on standard error.
+#[derive(Debug)]
+struct Words {
+    kept: Arc<Mutex<Vec<u8>>>,
+    listener: tokio::task::JoinHandle<()>,
+}
+
+impl Words {
+    fn listen(stderr: ChildStderr) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let listener = tokio::spawn(keep_last_words(stderr, Arc::clone(&kept)));
+        Self { kept, listener }
     }
-    Ok(())
+
+    /// All of them, once nobody can say more.
+    async fn all(self) -> String {
+        let _ = timeout(LEAVING, self.listener).await;
+        let words = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&words).trim().to_owned()
+    }
 }
 
 async fn keep_last_words(mut stderr: ChildStderr, words: Arc<Mutex<Vec<u8>>>) {

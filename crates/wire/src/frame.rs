@@ -134,7 +134,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FromAgent, TaskId, ToAgent};
+    use crate::{FromAgent, TaskId, ToAgent, TreeId};
     use flagperf_model::{Limits, ProcessSpec};
     use proptest::prelude::*;
 
@@ -157,7 +157,17 @@ mod tests {
 
     fn request() -> impl Strategy<Value = ToAgent> {
         prop_oneof![
-            Just(ToAgent::Heartbeat),
+            any::<u64>().prop_map(|id| ToAgent::Ping { id }),
+            (
+                any::<u32>(),
+                prop::collection::vec(any::<u8>(), 0..99),
+                any::<bool>()
+            )
+                .prop_map(|(tree, bytes, last)| ToAgent::Put {
+                    tree: TreeId(tree),
+                    bytes: bytes.into(),
+                    last,
+                }),
             Just(ToAgent::Facts),
             any::<u64>().prop_map(|bytes| ToAgent::Credit { bytes }),
             any::<u64>().prop_map(|interval_ns| ToAgent::MonitorStart { interval_ns }),
@@ -170,6 +180,7 @@ mod tests {
                         stall_s: 2.0,
                         grace_s: 0.25,
                     },
+                    start_at: u64::from(id),
                 }
             }),
         ]
@@ -256,6 +267,7 @@ mod tests {
                 stall_s: 1.0,
                 grace_s: 1.0,
             },
+            start_at: 0,
         };
         assert!(
             encode(&message)

@@ -6,10 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod chunk;
 mod credit;
 mod frame;
 mod message;
 
-pub use credit::{MAX_CHUNK, OUTPUT_WINDOW};
+pub use chunk::{Chunk, ChunkError, Packer};
+pub use credit::{MAX_CHUNK, output_window};
 pub use frame::{Decoder, EncodeError, FrameError, MAX_FRAME, encode};
-pub use message::{ClockAnchor, FromAgent, ProcessEnd, TaskEnd, TaskId, Timing, ToAgent};
+pub use message::{
+    ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent, TreeId,
+};

@@ -4,10 +4,17 @@ use flagperf_model::{
     Absent, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::Chunk;
 
 /// Names a task within a session. The controller counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TaskId(pub u32);
+
+/// Names a directory of files that was sent to an agent. The controller counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TreeId(pub u32);
 
 /// How often both ends speak, and when silence counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -51,24 +58,56 @@ impl ClockAnchor {
 /// What the controller says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToAgent {
-    /// The first message: how often to speak.
+    /// The first message: how often to speak, and how much to send.
     Hello {
         /// Heartbeats and silence.
         timing: Timing,
+        /// Bytes of output and files that may be under way without credit.
+        window: u64,
+        /// Directory for the files of this session; absent for the system's own place for such.
+        scratch: Option<String>,
     },
-    /// Still here.
-    Heartbeat,
+    /// Still here, and what does your clock say? Answered by [`FromAgent::Pong`] at once.
+    Ping {
+        /// Counts the questions.
+        id: u64,
+    },
     /// Tell what the machine is; answered by [`FromAgent::Facts`].
     Facts,
-    /// Start the processes of a task. Answered by [`FromAgent::Output`], one
-    /// [`FromAgent::Exited`] a process, and a last [`FromAgent::TaskEnded`].
-    Run {
+    /// A part of a directory's files, packed as `flagperf-archive` does.
+    Put {
+        /// The directory's name from now on.
+        tree: TreeId,
+        /// At most [`MAX_CHUNK`](crate::MAX_CHUNK) bytes.
+        bytes: ByteBuf,
+        /// True for the last part.
+        last: bool,
+    },
+    /// Make ready for a task: unpack what it needs, make its directory for files. Answered by
+    /// [`FromAgent::Prepared`], or by [`FromAgent::Refused`].
+    Prepare {
         /// The task's name from now on.
+        task: TaskId,
+        /// Where its processes run.
+        directory: TaskDirectory,
+    },
+    /// Start the processes of a task. Answered by [`FromAgent::Started`], [`FromAgent::Output`],
+    /// one [`FromAgent::Exited`] a process, and a last [`FromAgent::TaskEnded`].
+    Run {
+        /// The task, which must be prepared.
         task: TaskId,
         /// The processes, one a rank.
         processes: Vec<ProcessSpec>,
         /// When the agent ends it by itself.
         limits: Limits,
+        /// The node's `CLOCK_MONOTONIC`, in nanoseconds, at which to start; at once if that is past.
+        start_at: u64,
+    },
+    /// Send the files that a task has left, and remove them. Answered by [`FromAgent::Files`] and a last
+    /// [`FromAgent::FilesEnded`].
+    Collect {
+        /// The task, which must have ended.
+        task: TaskId,
     },
     /// End a task: SIGTERM, and SIGKILL after the task's grace; at once if `kill`.
     End {
@@ -91,6 +130,17 @@ pub enum ToAgent {
     MonitorStop,
     /// End everything and leave.
     Shutdown,
+}
+
+/// Where the processes of a task run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskDirectory {
+    /// Where the agent runs.
+    Any,
+    /// In this directory of the node.
+    Path(String),
+    /// In a copy of a directory that was [`Put`](ToAgent::Put).
+    Tree(TreeId),
 }
 
 /// How one process ended.
@@ -127,8 +177,10 @@ pub enum TaskEnd {
 pub enum FromAgent {
     /// The first message.
     Hello {
-        /// Content hash (BLAKE3) of the agent's program; must be the controller's own.
+        /// Content hash (BLAKE3) of the agent's program; must be that of the file that was placed.
         build: [u8; 32],
+        /// Its version, which must be the controller's own.
+        version: String,
         /// Its process id on the node.
         pid: u32,
         /// The node's clocks.
@@ -136,6 +188,13 @@ pub enum FromAgent {
     },
     /// Still here.
     Heartbeat,
+    /// What the clock says.
+    Pong {
+        /// The question's.
+        id: u64,
+        /// The node's `CLOCK_MONOTONIC`, in nanoseconds.
+        mono_ns: u64,
+    },
     /// What the machine is and what can be sampled on it.
     Facts {
         /// The facts.
@@ -144,6 +203,22 @@ pub enum FromAgent {
         series: Vec<SeriesDecl>,
         /// The series that there are not, and why.
         absent: Vec<Absent>,
+        /// The address that others most likely reach it at, if it has any but loopback.
+        address: Option<String>,
+        /// A TCP port that nobody listened on just now.
+        free_port: Option<u16>,
+    },
+    /// All is ready for a task.
+    Prepared {
+        /// The task.
+        task: TaskId,
+    },
+    /// The processes of a task have been started, or could not be.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// When, on the node's `CLOCK_MONOTONIC`, in nanoseconds.
+        mono_ns: u64,
     },
     /// Output of a process, standard output and standard error as they came.
     Output {
@@ -151,8 +226,26 @@ pub enum FromAgent {
         task: TaskId,
         /// The rank.
         rank: u32,
+        /// The bytes.
+        chunk: Chunk,
+    },
+    /// Files that a task has left, packed as `flagperf-archive` does.
+    Files {
+        /// The task.
+        task: TaskId,
         /// At most [`MAX_CHUNK`](crate::MAX_CHUNK) bytes.
-        bytes: Vec<u8>,
+        bytes: ByteBuf,
+    },
+    /// All files of a task were sent.
+    FilesEnded {
+        /// The task.
+        task: TaskId,
+        /// How many.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+        /// Files that could not be read, and why.
+        problems: Vec<String>,
     },
     /// A process of a task ended.
     Exited {
@@ -164,6 +257,8 @@ pub enum FromAgent {
         end: ProcessEnd,
         /// True if the agent had asked it to end: its status then says nothing about the case.
         asked: bool,
+        /// When, on the node's `CLOCK_MONOTONIC`, in nanoseconds.
+        mono_ns: u64,
     },
     /// A task is over: none of its processes is left and all its output was sent.
     TaskEnded {
@@ -175,6 +270,8 @@ pub enum FromAgent {
         strays: Vec<String>,
         /// Command names of processes that could not be ended, with their state.
         unkillable: Vec<String>,
+        /// True if it has left files for the controller to [`Collect`](ToAgent::Collect).
+        has_files: bool,
     },
     /// Samples, in the order of the series in [`FromAgent::Facts`].
     Samples {
@@ -185,6 +282,11 @@ pub enum FromAgent {
     MonitorStopped {
         /// What it cost.
         cost: MonitorCost,
+    },
+    /// Something is not as it should be, but the agent goes on.
+    Warning {
+        /// In words.
+        message: String,
     },
     /// A request could not be carried out.
     Refused {

@@ -6,16 +6,26 @@ use std::process::Command;
 /// Each crate with all the crates of the workspace that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-model", &[]),
+    ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
-    ("flagperf-library", &["flagperf-model"]),
+    ("flagperf-config", &["flagperf-model", "flagperf-text"]),
+    ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
     ("flagperf-kernels", &["flagperf-model"]),
-    ("flagperf-store", &["flagperf-model"]),
+    ("flagperf-store", &["flagperf-archive", "flagperf-model"]),
     ("flagperf-report", &["flagperf-model", "flagperf-store"]),
-    ("flagperf-transport", &["flagperf-wire"]),
+    ("flagperf-archive", &[]),
+    ("flagperf-transport", &["flagperf-model", "flagperf-wire"]),
+    // For tests alone; it knows nodes, and nothing of what runs on them.
+    ("flagperf-testkit", &[]),
     (
         "flagperf-agent",
-        &["flagperf-host", "flagperf-model", "flagperf-wire"],
+        &[
+            "flagperf-archive",
+            "flagperf-host",
+            "flagperf-model",
+            "flagperf-wire",
+        ],
     ),
     (
         "flagperf-engine",

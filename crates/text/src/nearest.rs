@@ -7,10 +7,7 @@ const SIMILAR: f64 = 0.6;
 
 /// The candidate most like `text`, letter case aside, if one is similar enough. Of equally similar
 /// ones the first wins.
-pub(crate) fn nearest<'a>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The distance costs the product of both lengths, and no name is anywhere near this long.
     if text.len() > 300 {
         return None;
@@ -27,13 +24,13 @@ pub(crate) fn nearest<'a>(
 }
 
 /// Names in backticks with commas between, as error texts list them.
-pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
 
 /// A text that came from outside, cut to a length that an error line can carry.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const LONGEST: usize = 200;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -43,7 +40,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// The text with a mark in the place of each character that steers a terminal or turns the
 /// direction of the line round. What a case prints must not move the cursor of whoever reads it.
-pub(crate) fn printable(text: String) -> String {
+pub fn printable(text: String) -> String {
     let steers =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.contains(steers) {

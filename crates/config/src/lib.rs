@@ -1,0 +1,34 @@
+//! Which nodes a run has, and how each of them is reached.
+//!
+//! Lists of nodes are read as Slurm and ClusterShell write them ([`nodeset`]), and settings from a
+//! `flagperf.toml` ([`parse_settings`]); [`resolve`] puts them and the command line together. Nothing here opens a file, starts a command or looks at
+//! the environment: the caller does that and hands over the texts. `docs/nodes.md` describes it
+//! all for the people who write them.
+
+#![forbid(unsafe_code)]
+
+mod environment;
+mod launcher;
+mod listing;
+pub mod nodeset;
+mod resolve;
+mod settings;
+mod template;
+
+use std::fmt;
+
+pub use environment::{ExecInContainerError, decide_environment, read_exec_in_container};
+pub use launcher::{LauncherError, LauncherKind};
+pub use resolve::{Choice, Inventory, NodeSource, ResolveError, ResolveErrors, resolve};
+pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
+
+/// Writes one mistake a line.
+fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, all: &[T]) -> fmt::Result {
+    for (index, one) in all.iter().enumerate() {
+        if index > 0 {
+            f.write_str("\n")?;
+        }
+        one.fmt(f)?;
+    }
+    Ok(())
+}

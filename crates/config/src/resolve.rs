@@ -1,0 +1,163 @@
+//! Settings and command line into the nodes of a run.
+
+mod names;
+mod reach;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use flagperf_model::{Environment, NodeName, NodeSpec};
+
+use crate::environment::{ExecInContainerError, decide_environment};
+use crate::launcher::LauncherKind;
+use crate::settings::{NodeSettings, Settings, Timing};
+
+/// What the command line and the environment say. The default is that they say nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Where the list of nodes comes from; absent means from the settings.
+    pub nodes: Option<NodeSource>,
+    /// `--launcher`: how every node is reached.
+    pub launcher: Option<LauncherKind>,
+    /// `--exec`: the command that reaches a node, split into words as a shell would.
+    pub exec: Option<String>,
+    /// `--ssh-config`: the configuration file for ssh, as a path that ssh can open.
+    pub ssh_config: Option<String>,
+    /// `--accept-new-host-keys`.
+    pub accept_new_host_keys: bool,
+    /// `--in-container`.
+    pub in_container: Option<bool>,
+    /// The text of the environment variable `EXEC_IN_CONTAINER`, if it is set.
+    pub exec_in_container: Option<String>,
+}
+
+/// A list of nodes from elsewhere than the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeSource {
+    /// The value of `--nodes`.
+    List(String),
+    /// A file of node sets, one or more a line, with `#` before comments.
+    File {
+        /// How errors name it.
+        path: String,
+        /// What is in it.
+        text: String,
+    },
+    /// What a command printed, in the form of such a file.
+    Output {
+        /// How errors name it.
+        command: String,
+        /// What it printed.
+        text: String,
+    },
+    /// The value of `SLURM_JOB_NODELIST`.
+    Slurm(String),
+}
+
+/// The nodes of a run and all that is needed to reach them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inventory {
+    /// The nodes by rank. Without any, the run is on the machine of the controller alone.
+    pub nodes: Vec<NodeSpec>,
+    /// How long the program waits for a node.
+    pub timing: Timing,
+    /// The port for the first rank of cases that need one.
+    pub master_port: u16,
+    /// So many nodes are connected to at the same time.
+    pub max_parallel: usize,
+    /// In what environment the cases are executed.
+    pub environment: Environment,
+    /// How that was decided, in words for the log; absent if nothing was said about it.
+    pub environment_reason: Option<String>,
+}
+
+/// A reason why there is no inventory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// A list of nodes is wrong.
+    #[error("{place}: {message}")]
+    Nodes {
+        /// Of which list, and where in it.
+        place: String,
+        /// What is wrong and what was expected.
+        message: String,
+    },
+    /// What the command line says does not go together with itself or with the settings.
+    #[error("{0}")]
+    Choice(String),
+    /// `EXEC_IN_CONTAINER` says neither yes nor no.
+    #[error(transparent)]
+    Environment(#[from] ExecInContainerError),
+}
+
+/// Every reason why there is no inventory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ResolveErrors(
+    /// At least one.
+    pub Vec<ResolveError>,
+);
+
+impl fmt::Display for ResolveErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::lines(f, &self.0)
+    }
+}
+
+/// Puts together which nodes a run has and how each is reached. The same settings and choice
+/// always give the same inventory.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once. A list of nodes that cannot be read hides what would be
+/// wrong with its nodes.
+pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, ResolveErrors> {
+    let mut errors = Vec::new();
+    let environment = decide_environment(
+        choice.in_container,
+        choice.exec_in_container.as_deref(),
+        settings.in_container,
+    );
+    let (environment, environment_reason) = environment.unwrap_or_else(|error| {
+        errors.push(error.into());
+        (Environment::Host, None)
+    });
+    let names = match &choice.nodes {
+        Some(source) => names::read(source, settings, &mut errors),
+        None => Some(settings.nodes.clone().unwrap_or_default()),
+    };
+    let launchers = reach::launchers(settings, choice, &mut errors);
+    let nodes = match (names, launchers) {
+        (Some(names), Some(launchers)) => {
+            let known = known(settings, &names);
+            launchers.specs(&names, known, &mut errors)
+        }
+        _ => Vec::new(),
+    };
+    if !errors.is_empty() {
+        return Err(ResolveErrors(errors));
+    }
+    Ok(Inventory {
+        nodes,
+        timing: settings.timing,
+        master_port: settings.master_port,
+        max_parallel: settings.max_parallel,
+        environment,
+        environment_reason,
+    })
+}
+
+/// What the settings say about each of the nodes.
+fn known<'n>(settings: &Settings, names: &'n [NodeName]) -> HashMap<&'n NodeName, NodeSettings> {
+    let mut known: HashMap<&NodeName, NodeSettings> = names
+        .iter()
+        .map(|name| (name, settings.defaults.clone()))
+        .collect();
+    for (about, more) in &settings.overrides {
+        for name in about {
+            if let Some(so_far) = known.get_mut(name) {
+                so_far.overlay(more);
+            }
+        }
+    }
+    known
+}

@@ -1,0 +1,10 @@
+//! The crate as its users see it: what texts mean, and what is said about wrong ones.
+
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod nodeset;
+#[cfg(test)]
+mod resolve;
+#[cfg(test)]
+mod settings;

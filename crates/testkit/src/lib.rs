@@ -1,0 +1,32 @@
+//! Nodes to test against, on this machine alone: `scripts/testbed` for tests in Rust.
+//!
+//! ```no_run
+//! use flagperf_testkit::TestBed;
+//!
+//! let Some(bed) = TestBed::hosts(3).banner("node2").up() else {
+//!     return; // no rights for it here, which `up` has said
+//! };
+//! let output = bed.ssh("node2").arg("hostname").output().unwrap();
+//! bed.cut("node2");
+//! ```
+//!
+//! A test bed ends when its [`TestBed`] is dropped, and also when the test's process ends in any other
+//! way, SIGKILL included. Everything here panics where a test could only give up.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "used by tests alone: they end at the first thing that is not as it must be, and say what they skip"
+)]
+
+mod bed;
+mod builder;
+mod faults;
+mod process;
+mod script;
+
+pub use bed::TestBed;
+pub use builder::Builder;
+pub use process::Process;
+pub use script::script;

@@ -1,0 +1,14 @@
+//! Texts that people write: TOML with every mistake reported at its place, and the nearest right
+//! word to a wrong one.
+//!
+//! Definitions of cases and the settings of a cluster are read by crates that do not know each
+//! other; what both need to speak to their authors in the same way is here. Nothing here reads a
+//! file or knows what a text is about.
+
+#![forbid(unsafe_code)]
+
+mod nearest;
+mod toml_reader;
+
+pub use nearest::{nearest, printable, quoted, shown};
+pub use toml_reader::{Problem, Reader, Section, locate, read_document};

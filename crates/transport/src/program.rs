@@ -1,0 +1,121 @@
+//! This program's file, and those for other architectures beside it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A program's file as it is placed on nodes.
+#[derive(Debug)]
+pub struct ProgramFile {
+    /// Its content hash (BLAKE3).
+    pub hash: [u8; 32],
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// The program for every architecture that there is one for.
+///
+/// The file for an architecture other than this machine's is `flagperf-<architecture>` beside this
+/// program's own, where `<architecture>` is what `uname -m` prints there. Files are read when a node
+/// first needs one, and once.
+#[derive(Debug)]
+pub struct Programs {
+    own: PathBuf,
+    own_hash: [u8; 32],
+    read: Mutex<BTreeMap<String, Arc<ProgramFile>>>,
+}
+
+/// Why there is no program for a node.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// There is none for its architecture.
+    #[error("its architecture is {arch}, and there is no program for that at `{}`", path.display())]
+    Foreign {
+        /// As the node says.
+        arch: String,
+        /// Where one is looked for.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("the program `{}` cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Programs {
+    /// `own` is this program's file, `own_hash` its content hash.
+    pub fn new(own: PathBuf, own_hash: [u8; 32]) -> Self {
+        Self {
+            own,
+            own_hash,
+            read: Mutex::default(),
+        }
+    }
+
+    /// Content hash of this program.
+    pub fn own_hash(&self) -> [u8; 32] {
+        self.own_hash
+    }
+
+    /// The file for an architecture.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be read.
+    pub fn file(&self, arch: &str) -> Result<Arc<ProgramFile>, ProgramError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = read.get(arch) {
+            return Ok(Arc::clone(file));
+        }
+        let is_own = arch == std::env::consts::ARCH;
+        let path = if is_own {
+            // The file of that name may have been replaced by a newer build since this process began.
+            PathBuf::from("/proc/self/exe")
+        } else {
+            let plain = arch
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            let name = if plain { arch } else { "unknown" };
+            self.own.with_file_name(format!("flagperf-{name}"))
+        };
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ProgramError::Foreign {
+                    arch: arch.to_owned(),
+                    path,
+                });
+            }
+            Err(source) => return Err(ProgramError::Unreadable { path, source }),
+        };
+        let file = Arc::new(ProgramFile {
+            hash: *blake3::hash(&bytes).as_bytes(),
+            bytes,
+        });
+        read.insert(arch.to_owned(), Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// Content hash (BLAKE3) of this program's file. Two ends with the same hash are the same version.
+///
+/// # Errors
+///
+/// The program's file cannot be read.
+pub fn own_hash() -> io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open("/proc/self/exe")?)?;
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// A hash as hexadecimal digits.
+pub(crate) fn hex(hash: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex().to_string()
+}

@@ -1,0 +1,149 @@
+//! Output on its way: large pieces of text travel compressed.
+//!
+//! A channel through `ssh` costs both ends far more time a byte for its cipher than a fast compressor
+//! does, and logs shrink to a fifth and less. What does not shrink is sent as it is.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::MAX_CHUNK;
+
+/// Smaller pieces are sent as they are: they come from cases that write little, and there is nothing
+/// to be won.
+const LEAST: usize = 4 << 10;
+
+/// The fastest level of zstd that still finds what repeats between lines.
+const LEVEL: i32 = 1;
+
+/// After a piece that did not shrink, so many are sent without trying.
+const PAUSE: u32 = 15;
+
+/// A piece of output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Chunk {
+    /// As it is.
+    Plain(ByteBuf),
+    /// Compressed with zstd; its size was not more than [`MAX_CHUNK`].
+    Packed(ByteBuf),
+}
+
+/// A piece of output that cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+#[error("a piece of output arrived damaged: {0}")]
+pub struct ChunkError(String);
+
+impl Chunk {
+    /// The bytes as they were written.
+    ///
+    /// # Errors
+    ///
+    /// They were packed and cannot be unpacked to at most [`MAX_CHUNK`] bytes.
+    pub fn into_bytes(self) -> Result<Vec<u8>, ChunkError> {
+        match self {
+            Self::Plain(bytes) => Ok(bytes.into_vec()),
+            Self::Packed(bytes) => zstd::bulk::decompress(&bytes, MAX_CHUNK)
+                .map_err(|error| ChunkError(error.to_string())),
+        }
+    }
+}
+
+/// Makes [`Chunk`]s of one stream of output.
+#[derive(Default)]
+pub struct Packer {
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    pause: u32,
+}
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
+}
+
+impl Packer {
+    /// A piece of at most [`MAX_CHUNK`] bytes.
+    pub fn pack(&mut self, bytes: &[u8]) -> Chunk {
+        if bytes.len() >= LEAST {
+            if self.pause > 0 {
+                self.pause -= 1;
+            } else if let Some(packed) = self.compress(bytes) {
+                return Chunk::Packed(ByteBuf::from(packed));
+            } else {
+                self.pause = PAUSE;
+            }
+        }
+        Chunk::Plain(ByteBuf::from(bytes))
+    }
+
+    /// `None` if that saves less than a quarter.
+    fn compress(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.compressor.is_none() {
+            self.compressor = zstd::bulk::Compressor::new(LEVEL).ok();
+        }
+        let packed = self.compressor.as_mut()?.compress(bytes).ok()?;
+        (packed.len() < bytes.len() / 4 * 3).then_some(packed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_log_shrinks_and_noise_does_not() {
+        let log: Vec<u8> = (0..1000)
+            .flat_map(|step| format!("step {step} loss 0.{step} tokens/s 1{step}\n").into_bytes())
+            .collect();
+        let Chunk::Packed(packed) = Packer::default().pack(&log) else {
+            panic!("a log must shrink");
+        };
+        assert!(packed.len() * 3 < log.len(), "{}", packed.len());
+        let mut state = 1u64;
+        let noise: Vec<u8> = (0..40_000)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        let mut packer = Packer::default();
+        for _ in 0..40 {
+            assert_eq!(
+                packer.pack(&noise),
+                Chunk::Plain(ByteBuf::from(noise.clone()))
+            );
+        }
+        // After noise, text is noticed again.
+        assert!((0..40).any(|_| matches!(packer.pack(&log), Chunk::Packed(_))));
+    }
+
+    #[test]
+    fn what_unpacks_to_too_much_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; MAX_CHUNK + 1], 1).unwrap();
+        let error = Chunk::Packed(ByteBuf::from(bomb)).into_bytes().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("a piece of output arrived damaged")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_back(pieces in prop::collection::vec(
+            prop_oneof![prop::collection::vec(any::<u8>(), 0..9000), "(abc|de){0,4000}".prop_map(String::into_bytes)], 1..6)
+        ) {
+            let mut packer = Packer::default();
+            for piece in pieces {
+                prop_assert_eq!(packer.pack(&piece).into_bytes().unwrap(), piece);
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Chunk::Packed(ByteBuf::from(bytes)).into_bytes();
+        }
+    }
+}
