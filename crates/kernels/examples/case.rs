@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         rank: 0,
         world: 1,
         shared: None,
+        cluster: None,
     };
     match run_case(args, &mut std::io::stdout()) {
         CaseEnd::Passed => ExitCode::SUCCESS,

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flagperf_model::Phase;
 
+use crate::net::NetError;
 use crate::params::{ParamError, Params};
 use crate::reporter::{ReportError, Reporter};
 use crate::room::{Room, RoomError};
@@ -32,6 +33,28 @@ pub struct CaseArgs {
     pub world: u32,
     /// A file in memory (`memfd_create`) that all ranks of the node share, empty at first.
     pub shared: Option<OwnedFd>,
+    /// The ranks of all nodes, for a kernel that [spans them](spans_nodes).
+    pub cluster: Option<Cluster>,
+}
+
+/// The ranks of a case that spans nodes, one on each, seen from one of them.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// This process's place among them, which is also its node's place in the list of nodes.
+    pub rank: u32,
+    /// How many there are.
+    pub world: u32,
+    /// Where rank 0 can be reached: an IP address or a host name.
+    pub master: String,
+    /// The port at which rank 0 listens.
+    pub port: u16,
+    /// Which run, case and round this is, the same in all ranks and in no other: whoever calls
+    /// with another one is turned away. At most 512 bytes count.
+    pub token: String,
+    /// The names of the nodes by rank, for naming links.
+    pub nodes: Vec<String>,
+    /// A directory for files to keep, made if it is not there.
+    pub out: Option<PathBuf>,
 }
 
 /// How a case ended. Its reason was printed as a record.
@@ -63,6 +86,9 @@ pub(crate) enum CaseError {
     /// Another rank is missing or failed.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// Another rank, on another node, is missing or failed, or the way to it is.
+    #[error(transparent)]
+    Net(#[from] NetError),
     /// A matrix product cannot be set up.
     #[error(transparent)]
     Product(crate::gemm::Error),
@@ -104,6 +130,8 @@ pub(crate) struct Context<'a> {
     /// The processors to use, one thread each.
     pub(crate) cpus: Vec<usize>,
     pub(crate) report: Reporter<'a>,
+    /// The ranks of all nodes.
+    pub(crate) cluster: Option<Cluster>,
     shared: Option<OwnedFd>,
 }
 
@@ -118,6 +146,12 @@ impl Context<'_> {
         Ok(Room::read(Path::new("/"))?.free() / u64::from(self.world.max(1)))
     }
 
+    /// How long to wait for another rank.
+    pub(crate) fn patience(&self) -> Result<Duration, ParamError> {
+        let seconds = self.params.integer("peer_timeout", 1..=3600)?;
+        Ok(seconds.map_or(PEER_TIMEOUT, Duration::from_secs))
+    }
+
     /// Joins the ranks of this node in their shared memory, with `payload` bytes for each rank.
     /// `None` if this rank is alone.
     pub(crate) fn join(&mut self, payload: usize) -> Result<Option<Segment>, CaseError> {
@@ -130,10 +164,7 @@ impl Context<'_> {
                 self.world
             )));
         };
-        let patience = self
-            .params
-            .integer("peer_timeout", 1..=3600)?
-            .map_or(PEER_TIMEOUT, Duration::from_secs);
+        let patience = self.patience()?;
         Ok(Some(Segment::join(
             &fd, self.rank, self.world, payload, patience,
         )?))
@@ -148,6 +179,8 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Kernel {
     pub(crate) name: &'static str,
     pub(crate) params: &'static [&'static str],
+    /// Whether its ranks are on different nodes.
+    pub(crate) spans_nodes: bool,
     pub(crate) run: fn(&mut Context<'_>) -> Result<(), CaseError>,
 }
 
@@ -160,12 +193,23 @@ pub fn kernel_names() -> &'static [&'static str] {
     &kernels::NAMES
 }
 
+/// Whether a kernel measures between nodes, so that its ranks are those of a [`Cluster`].
+pub fn spans_nodes(kernel: &str) -> bool {
+    let mut kernels = kernels::TABLE.iter();
+    kernels.any(|known| known.name == kernel && known.spans_nodes)
+}
+
 /// Runs one rank of a kernel, printing records and classic result lines to `out`.
 ///
 /// The threads are pinned to the processors of the calling thread's affinity mask. Everything that
 /// goes wrong ends as a `Failure` record; when `out` itself is gone, the case just ends.
 pub fn run_case(args: CaseArgs, out: &mut dyn Write) -> CaseEnd {
-    let mut report = Reporter::new(out, args.rank);
+    // Records name a rank by its place in the whole case.
+    let rank = match &args.cluster {
+        Some(cluster) if spans_nodes(&args.kernel) => cluster.rank,
+        _ => args.rank,
+    };
+    let mut report = Reporter::new(out, rank);
     // A panic is our own mistake; the harness shall still read which case it was, and why.
     match catch_unwind(AssertUnwindSafe(|| run(args, &mut report))) {
         Ok(Ok(())) => CaseEnd::Passed,
@@ -205,6 +249,14 @@ fn run(args: CaseArgs, report: &mut Reporter<'_>) -> Result<(), CaseError> {
             args.rank, args.world
         )));
     }
+    if let Some(cluster) = &args.cluster
+        && cluster.rank >= cluster.world
+    {
+        return Err(CaseError::Wrong(format!(
+            "rank {} of {} ranks does not exist",
+            cluster.rank, cluster.world
+        )));
+    }
     let accepted: Vec<&str> = kernel
         .params
         .iter()
@@ -226,6 +278,7 @@ fn run(args: CaseArgs, report: &mut Reporter<'_>) -> Result<(), CaseError> {
         world: args.world,
         cpus,
         report: report.reborrow(),
+        cluster: args.cluster,
         shared: args.shared,
     };
     context.report.phase(Phase::Prepare)?;
@@ -236,7 +289,7 @@ fn run(args: CaseArgs, report: &mut Reporter<'_>) -> Result<(), CaseError> {
 }
 
 /// The error with its causes, outermost first.
-fn chain(error: &CaseError) -> String {
+pub(crate) fn chain(error: &CaseError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

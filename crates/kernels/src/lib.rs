@@ -1,5 +1,5 @@
 //! Built-in measurements on processors: matrix products, memory bandwidth and capacity, and the
-//! traffic between processes of one machine.
+//! traffic between processes of one machine and between machines.
 //!
 //! A kernel runs in a process of its own, one for each measured rank, pinned to the processors of
 //! that process's affinity mask, and prints what it finds as records of the model. What each one
@@ -14,8 +14,10 @@ mod driver;
 pub mod features;
 pub mod gemm;
 mod kernels;
+pub mod net;
 mod pair;
 mod params;
+mod pattern;
 pub mod peak;
 mod products;
 mod region;
@@ -23,6 +25,7 @@ mod reporter;
 mod room;
 mod shared;
 mod stream;
+mod sums;
 mod team;
 
-pub use driver::{CaseArgs, CaseEnd, kernel_names, run_case};
+pub use driver::{CaseArgs, CaseEnd, Cluster, kernel_names, run_case, spans_nodes};

@@ -6,6 +6,8 @@
     reason = "helpers of tests panic as the tests themselves do"
 )]
 
+mod net;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -35,6 +37,7 @@ fn args(kernel: &str, millis: u64, params: &[(&str, &str)]) -> CaseArgs {
         rank: 0,
         world: 1,
         shared: None,
+        cluster: None,
     }
 }
 
@@ -238,6 +241,7 @@ fn rank_of_another_test() {
         rank,
         world: world.parse().unwrap(),
         shared: Some(shared),
+        cluster: None,
     };
     let end = run_case(case, &mut fs::File::create(output).unwrap());
     #[expect(

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use flagperf_kernels::CaseEnd;
+use flagperf_kernels::{CaseEnd, Cluster};
 
 use crate::cli::CaseArgs;
 use crate::exit::{Exit, Failure};
@@ -17,6 +18,11 @@ pub(crate) fn case(args: CaseArgs) -> Result<Exit, Failure> {
             flagperf_kernels::kernel_names().join(", ")
         )));
     }
+    let cluster = if flagperf_kernels::spans_nodes(&args.kernel) {
+        cluster()?
+    } else {
+        None
+    };
     let case = flagperf_kernels::CaseArgs {
         kernel: args.kernel,
         duration: args.duration.max(Duration::from_millis(1)),
@@ -24,6 +30,7 @@ pub(crate) fn case(args: CaseArgs) -> Result<Exit, Failure> {
         rank: number("LOCAL_RANK")?.unwrap_or(0),
         world: number("LOCAL_WORLD_SIZE")?.unwrap_or(1),
         shared: shared_file()?,
+        cluster,
     };
     Ok(
         match flagperf_kernels::run_case(case, &mut std::io::stdout().lock()) {
@@ -43,6 +50,64 @@ fn params(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
             ))),
         })
         .collect()
+}
+
+/// The ranks of a case that spans nodes; `None` where there is one rank.
+fn cluster() -> Result<Option<Cluster>, Failure> {
+    let world = number("WORLD_SIZE")?.unwrap_or(1);
+    if world < 2 {
+        return Ok(None);
+    }
+    let rank = required("RANK", number("RANK")?)?;
+    let count = number("NNODES")?.unwrap_or(world);
+    let nodes: Vec<String> = match std::env::var("FLAGPERF_NODES") {
+        Ok(names) => names.split(',').map(str::to_owned).collect(),
+        Err(_) => (0..count).map(|node| format!("node{node}")).collect(),
+    };
+    if nodes.len() != count as usize {
+        return Err(Failure::usage(format!(
+            "environment variable FLAGPERF_NODES names {} nodes, but NNODES is {count}",
+            nodes.len()
+        )));
+    }
+    if let Some(node) = number("NODE_RANK")?
+        && count == world
+        && node != rank
+    {
+        return Err(Failure::usage(format!(
+            "environment variable NODE_RANK is {node} and RANK is {rank}; with one rank on each node \
+             they are the same"
+        )));
+    }
+    let port = required("MASTER_PORT", number("MASTER_PORT")?)?;
+    let port = u16::try_from(port).ok().filter(|port| *port > 0);
+    let part = |variable: &str| std::env::var(variable).unwrap_or_default();
+    Ok(Some(Cluster {
+        rank,
+        world,
+        master: required("MASTER_ADDR", std::env::var("MASTER_ADDR").ok())?,
+        port: port.ok_or_else(|| {
+            Failure::usage(format!(
+                "environment variable MASTER_PORT is `{}`; expected a port from 1 to 65535",
+                part("MASTER_PORT")
+            ))
+        })?,
+        // A process of an earlier round that was slow to end must not be taken for one of this.
+        token: ["FLAGPERF_RUN", "FLAGPERF_CASE", "FLAGPERF_ROUND"]
+            .map(part)
+            .join("/"),
+        nodes,
+        out: std::env::var_os("FLAGPERF_OUT").map(PathBuf::from),
+    }))
+}
+
+fn required<T>(variable: &str, value: Option<T>) -> Result<T, Failure> {
+    value.ok_or_else(|| {
+        Failure::usage(format!(
+            "environment variable {variable} is not set; a case with more than one rank that spans \
+             nodes needs it"
+        ))
+    })
 }
 
 fn number(variable: &str) -> Result<Option<u32>, Failure> {

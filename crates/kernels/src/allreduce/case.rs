@@ -15,10 +15,10 @@ use crate::team::Team;
 const VECTOR: u64 = 64 << 20;
 
 /// Fewest repetitions, warm-up and measured alike.
-const LEAST: usize = 3;
+pub(crate) const LEAST: usize = 3;
 
 /// Longest warm-up, in seconds.
-const WARMUP_S: f64 = 1.0;
+pub(crate) const WARMUP_S: f64 = 1.0;
 
 /// Two repetitions closer than this share are steady.
 const STEADY: f64 = 0.02;
@@ -68,7 +68,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
     }
 
     context.report.phase(Phase::Measure)?;
-    let factor = 2.0 * f64::from(context.world - 1) / f64::from(context.world);
+    let factor = bus_factor(context.world);
     let metrics = metrics();
     let mut algorithm: Vec<f64> = Vec::new();
     let begin = mono_ns();
@@ -133,7 +133,13 @@ fn metrics() -> [Metric; 2] {
     ]
 }
 
-fn steady(times: &[f64]) -> bool {
+/// What turns algorithm bandwidth into bus bandwidth, as nccl-tests define it for an all-reduce.
+pub(crate) fn bus_factor(world: u32) -> f64 {
+    2.0 * f64::from(world.saturating_sub(1)) / f64::from(world)
+}
+
+/// Whether the last two repetitions took about the same time.
+pub(crate) fn steady(times: &[f64]) -> bool {
     match times {
         [.., before, last] => (last - before).abs() < STEADY * last,
         _ => false,
@@ -187,6 +193,18 @@ impl Ranks<'_> {
                 "wrong sum: element {i} of rank {} is {found} instead of {expected}",
                 self.rank
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bus_bandwidth_as_nccl_tests_count_it() {
+        for (world, factor) in [(2, 1.0), (3, 4.0 / 3.0), (4, 1.5), (8, 1.75)] {
+            assert!((bus_factor(world) - factor).abs() < 1e-12);
         }
     }
 }

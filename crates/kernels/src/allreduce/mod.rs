@@ -29,4 +29,4 @@
 mod case;
 mod vectors;
 
-pub(crate) use case::run;
+pub(crate) use case::{LEAST, WARMUP_S, bus_factor, run, steady};

@@ -3,21 +3,11 @@
 use std::ops::Range;
 
 use crate::shared::{PeerError, Segment};
+use crate::sums::{PERIOD, SAMPLE, adder, expected, part, term};
 use crate::team::Team;
 
 /// Elements that are added up at once: 16 KiB, so that the sum stays in the first-level cache.
 const STRIP: usize = 4096;
-
-/// Elements of a cache line; ranges are cut there, so that no two threads write the same line.
-const LINE: usize = 16;
-
-/// Values repeat after so many elements. It is a prime, so that an element that lands in a wrong
-/// line, page or part is noticed, and sums over 16 thousand ranks still fit into the 24 bits of an
-/// `f32`.
-const PERIOD: usize = 1021;
-
-/// One element in so many is compared after each repetition.
-const SAMPLE: usize = 61;
 
 /// The vectors, seen from one rank.
 pub(super) struct Vectors<'a> {
@@ -96,13 +86,7 @@ impl<'a> Vectors<'a> {
         repetition: u64,
         all: bool,
     ) -> Option<(usize, f32, f32)> {
-        let sums: Vec<f32> = (0..PERIOD)
-            .map(|i| {
-                (0..self.segment.world())
-                    .map(|rank| term(rank, i, repetition))
-                    .sum()
-            })
-            .collect();
+        let sums = expected(self.segment.world(), repetition);
         let stride = if all { 1 } else { SAMPLE };
         let offset = if all { 0 } else { repetition as usize % SAMPLE };
         let members = team.size();
@@ -145,95 +129,5 @@ impl<'a> Vectors<'a> {
         let start = self.segment.payload(rank).cast::<f32>().cast_const();
         // SAFETY: ranges lie inside the vector, which lies inside the payload.
         unsafe { std::slice::from_raw_parts(start.add(range.start), range.len()) }
-    }
-}
-
-/// Part `index` of `count` of a range, cut at cache lines.
-fn part(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
-    let lines = range.len().div_ceil(LINE);
-    let cut = |index: usize| (range.start + lines * index / count * LINE).min(range.end);
-    cut(index)..cut(index + 1)
-}
-
-/// What rank `rank` contributes to element `i`.
-fn term(rank: u32, i: usize, repetition: u64) -> f32 {
-    // The period must hold for every rank and repetition, so everything enters before the modulus.
-    let mixed = (i % PERIOD) as u64 * 7 + u64::from(rank) * 131 + repetition % PERIOD as u64 * 17;
-    (mixed % PERIOD as u64) as f32
-}
-
-/// Adds the second slice to the first.
-type Adder = unsafe fn(&mut [f32], &[f32]);
-
-/// The adder with the longest vectors that this processor has.
-fn adder() -> Adder {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return add_avx512;
-        }
-        if std::is_x86_feature_detected!("avx2") {
-            return add_avx2;
-        }
-    }
-    add
-}
-
-#[inline]
-fn add(sum: &mut [f32], more: &[f32]) {
-    sum.iter_mut()
-        .zip(more)
-        .for_each(|(sum, more)| *sum += more);
-}
-
-/// # Safety
-///
-/// The processor has AVX-512F.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn add_avx512(sum: &mut [f32], more: &[f32]) {
-    add(sum, more);
-}
-
-/// # Safety
-///
-/// The processor has AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn add_avx2(sum: &mut [f32], more: &[f32]) {
-    add(sum, more);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn parts_cover_a_range_and_meet_at_lines(
-            start in 0usize..50, length in 0usize..5000, count in 1usize..40
-        ) {
-            let range = start * LINE..start * LINE + length;
-            let mut next = range.start;
-            for index in 0..count {
-                let part = part(range.clone(), index, count);
-                prop_assert_eq!(part.start, next);
-                prop_assert!(part.start.is_multiple_of(LINE) || part.is_empty());
-                next = part.end;
-            }
-            prop_assert_eq!(next, range.end);
-        }
-
-        #[test]
-        fn terms_are_small_whole_numbers_with_a_period(
-            rank in 0u32..1000, i in 0usize..1 << 40, repetition: u64
-        ) {
-            let value = term(rank, i, repetition);
-            prop_assert!(value >= 0.0 && value < PERIOD as f32 && value.fract() == 0.0);
-            prop_assert_eq!(value, term(rank, i + PERIOD, repetition));
-            prop_assert!(value != term(rank, i + 1, repetition));
-            prop_assert!(value != term(rank + 1, i, repetition));
-        }
     }
 }

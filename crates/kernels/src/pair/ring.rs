@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use crate::driver::CaseError;
+use crate::pattern::{STAMP_EVERY, content, stamp};
 use crate::region::Region;
 use crate::shared::{PeerError, Segment};
 use crate::stream::{BLOCK, Op, Operands, Shape};
@@ -17,9 +18,6 @@ pub(super) const LARGEST_CHUNK: usize = 1 << 20;
 
 /// Bytes of shared memory that a rank needs for its ring.
 pub(super) const RING_BYTES: usize = CHUNKS as usize * LARGEST_CHUNK;
-
-/// Messages carry their number once in so many bytes.
-const STAMP_EVERY: usize = 4096;
 
 /// Words of a slot: chunks sent, chunks taken, the latest round trip.
 const SENT: usize = 0;
@@ -232,14 +230,4 @@ unsafe fn copy(shape: Option<Shape>, to: *mut c_void, from: *mut c_void, bytes: 
         // SAFETY: the caller's promise.
         _ => unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), bytes) },
     }
-}
-
-/// Word `i` of a rank's messages.
-fn content(rank: u32, i: usize) -> u64 {
-    (i as u64 + 1 + (u64::from(rank) << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// What stands at byte `at` of message `number`.
-fn stamp(rank: u32, number: u64, at: usize) -> u64 {
-    content(rank, at).wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95))
 }
