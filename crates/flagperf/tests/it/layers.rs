@@ -5,6 +5,7 @@ use std::process::Command;
 
 /// Each crate with all the crates of the workspace that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("flagperf-archive", &[]),
     ("flagperf-model", &[]),
     ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
@@ -12,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
     ("flagperf-kernels", &["flagperf-model"]),
-    ("flagperf-store", &["flagperf-model"]),
+    ("flagperf-store", &["flagperf-archive", "flagperf-model"]),
     ("flagperf-report", &["flagperf-model", "flagperf-store"]),
     ("flagperf-transport", &["flagperf-wire"]),
     (

@@ -1,0 +1,17 @@
+//! A directory as one stream, and back: a tar archive inside one zstd stream.
+//!
+//! [`pack`] and [`unpack`] go on past what they cannot handle and name it. Unpacking trusts
+//! nothing that it reads: whatever an archive says, nothing outside the given directory is touched.
+
+#![forbid(unsafe_code)]
+
+mod header;
+mod pack;
+mod problems;
+mod tree;
+mod unpack;
+mod unpacker;
+
+pub use pack::{Packed, pack};
+pub use unpack::{UnpackError, Unpacked, unpack};
+pub use unpacker::Unpacker;
