@@ -1,191 +1,276 @@
-//! A directory becomes a stream.
+//! From a directory to a stream.
 
-use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-use tar::{Builder, EntryType, Header};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
-use crate::note;
+use crate::header::{BLOCK, Entry, Kind, padding, write_entry};
+use crate::problems::Problems;
 
-/// The fastest level that still finds what repeats between small files.
+/// Level 1 costs less than the network does; higher levels gain little on logs.
 const LEVEL: i32 = 1;
 
-/// What was packed.
+/// What went into an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Packed {
-    /// Regular files.
+    /// Number of regular files and symbolic links.
     pub files: u64,
-    /// Their size in bytes.
+    /// Bytes of content of the regular files.
     pub bytes: u64,
-    /// What could not be packed, and why.
+    /// What is not in the archive, or not whole, in words; at most 21 lines.
     pub problems: Vec<String>,
 }
 
-/// Packs all that is in `root`, in the order of names. What cannot be read is named, and the rest goes
-/// on.
+/// Writes everything below a directory as a tar archive in one zstd stream: regular files,
+/// directories and symbolic links, with their permissions, in the order of their names.
+///
+/// Sockets, FIFOs and devices, and what cannot be read, are left out and named. A file that
+/// shrinks meanwhile is filled up with zeros and named; one that grows has its first size.
 ///
 /// # Errors
 ///
-/// `to` cannot be written, or `root` cannot be read at all.
+/// The directory itself cannot be opened, or the stream cannot be written.
 pub fn pack(root: &Path, to: impl Write) -> io::Result<Packed> {
-    let mut builder = Builder::new(zstd::Encoder::new(to, LEVEL)?);
-    let mut packed = Packed::default();
-    directory(&mut builder, root, Path::new(""), &mut packed)?;
-    builder.into_inner()?.finish()?.flush()?;
-    Ok(packed)
+    let root = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())?;
+    let mut to = zstd::Encoder::new(to, LEVEL)?;
+    to.include_checksum(true)?;
+    let mut packer = Packer {
+        to,
+        buffer: vec![0; 1 << 16],
+        packed: Packed::default(),
+        problems: Problems::default(),
+        waiting: Vec::new(),
+    };
+    packer.directory(&root, b"")?;
+    // A list of names in the place of recursion: a tree may be deeper than the stack.
+    while let Some(name) = packer.waiting.pop() {
+        let flags = DIRECTORY | OFlags::NOFOLLOW;
+        match rustix::fs::openat(&root, &*name, flags, Mode::empty()) {
+            Ok(directory) => packer.directory(&directory, &name)?,
+            Err(error) => packer.unreadable(&name, error),
+        }
+    }
+    packer.to.write_all(&[0; 2 * BLOCK])?;
+    packer.to.finish()?.flush()?;
+    packer.packed.problems = packer.problems.into_texts();
+    Ok(packer.packed)
 }
 
-fn directory<W: Write>(
-    to: &mut Builder<W>,
-    root: &Path,
-    below: &Path,
-    packed: &mut Packed,
-) -> io::Result<()> {
-    let entries = match fs::read_dir(root.join(below)) {
-        Ok(entries) => entries,
-        Err(error) if !below.as_os_str().is_empty() => {
-            note(
-                &mut packed.problems,
-                format!("{}: {error}", below.display()),
-            );
-            return Ok(());
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+struct Packer<W: Write> {
+    to: zstd::Encoder<'static, W>,
+    buffer: Vec<u8>,
+    packed: Packed,
+    problems: Problems,
+    /// Directories still to be read.
+    waiting: Vec<Vec<u8>>,
+}
+
+impl<W: Write> Packer<W> {
+    fn unreadable(&mut self, name: &[u8], error: rustix::io::Errno) {
+        self.problems
+            .add(name, format_args!("cannot be read: {error}"));
+    }
+
+    /// Writes a directory and what lies in it; directories in it wait for their turn.
+    fn directory(&mut self, directory: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        if !name.is_empty() {
+            let mode = rustix::fs::fstat(directory).map_or(0o755, |stat| stat.st_mode);
+            self.entry(Kind::Directory, name, &[], mode, 0)?;
         }
-        Err(error) => return Err(error),
-    };
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    names.sort_unstable();
-    for name in names {
-        let path = below.join(&name);
-        let full = root.join(&path);
-        let kind = match fs::symlink_metadata(&full) {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                note(&mut packed.problems, format!("{}: {error}", path.display()));
-                continue;
-            }
-        };
-        if kind.is_dir() {
-            let mut header = header(&kind, EntryType::Directory, 0);
-            to.append_data(&mut header, &path, io::empty())?;
-            directory(to, root, &path, packed)?;
-        } else if kind.is_symlink() {
-            match fs::read_link(&full) {
-                Ok(target) => {
-                    let mut header = header(&kind, EntryType::Symlink, 0);
-                    to.append_link(&mut header, &path, target)?;
+        let mut names = Vec::new();
+        match Dir::read_from(directory) {
+            Err(error) => self.unreadable(name, error),
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Ok(entry) => {
+                            names.push((entry.file_name().to_owned(), entry.file_type()));
+                        }
+                        Err(error) => {
+                            self.unreadable(name, error);
+                            break;
+                        }
+                    }
                 }
-                Err(error) => note(&mut packed.problems, format!("{}: {error}", path.display())),
             }
-        } else if kind.is_file() {
-            file(to, &full, &path, packed)?;
-        } else {
-            note(
-                &mut packed.problems,
-                format!(
-                    "{}: it is no file, directory or link and stays where it is",
-                    path.display()
-                ),
-            );
         }
-    }
-    Ok(())
-}
-
-fn file<W: Write>(
-    to: &mut Builder<W>,
-    full: &Path,
-    path: &Path,
-    packed: &mut Packed,
-) -> io::Result<()> {
-    let opened = File::options()
-        .read(true)
-        // It may have become a pipe since it was looked at.
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(full)
-        .and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = match opened {
-        Ok((metadata, file)) if metadata.is_file() => (metadata, file),
-        Ok(_) => {
-            note(
-                &mut packed.problems,
-                format!("{}: it changed into something else", path.display()),
-            );
-            return Ok(());
-        }
-        Err(error) => {
-            note(&mut packed.problems, format!("{}: {error}", path.display()));
-            return Ok(());
-        }
-    };
-    let size = metadata.len();
-    let mut content = Exactly {
-        file,
-        left: size,
-        trouble: None,
-    };
-    to.append_data(
-        &mut header(&metadata, EntryType::Regular, size),
-        path,
-        &mut content,
-    )?;
-    if let Some(trouble) = content.trouble {
-        note(
-            &mut packed.problems,
-            format!("{}: {trouble}", path.display()),
-        );
-    }
-    packed.files += 1;
-    packed.bytes += size;
-    Ok(())
-}
-
-fn header(metadata: &Metadata, kind: EntryType, size: u64) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_size(size);
-    header.set_mode(metadata.mode() & 0o777);
-    header.set_mtime(metadata.mtime().max(0).cast_unsigned());
-    header
-}
-
-/// As many bytes as the header announced, whatever the file does meanwhile: the stream would be of no
-/// use after a file that came out shorter.
-struct Exactly {
-    file: File,
-    left: u64,
-    trouble: Option<String>,
-}
-
-impl Read for Exactly {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(to.len());
-        if most == 0 {
-            return Ok(0);
-        }
-        let to = &mut to[..most];
-        let count = match self.file.read(to) {
-            Ok(0) => {
-                self.trouble.get_or_insert_with(|| {
-                    "it became shorter while it was read; the rest is zeros".to_owned()
-                });
-                to.fill(0);
-                most
+        names.retain(|(own, _)| !matches!(own.to_bytes(), b"." | b".."));
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let first_waiting = self.waiting.len();
+        for (own, mut kind) in names {
+            let mut path = Vec::with_capacity(name.len() + 1 + own.as_bytes().len());
+            if !name.is_empty() {
+                path.extend_from_slice(name);
+                path.push(b'/');
             }
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            path.extend_from_slice(own.as_bytes());
+            if kind == FileType::Unknown {
+                match rustix::fs::statat(directory, &own, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => kind = FileType::from_raw_mode(stat.st_mode),
+                    Err(error) => {
+                        self.unreadable(&path, error);
+                        continue;
+                    }
+                }
+            }
+            match kind {
+                FileType::Directory => self.waiting.push(path),
+                FileType::Symlink => match rustix::fs::readlinkat(directory, &own, Vec::new()) {
+                    Ok(target) => {
+                        self.entry(Kind::Link, &path, target.as_bytes(), 0o777, 0)?;
+                        self.packed.files += 1;
+                    }
+                    Err(error) => self.unreadable(&path, error),
+                },
+                FileType::RegularFile => {
+                    // The name may have come to mean something else: a FIFO must not block.
+                    let flags =
+                        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                    match rustix::fs::openat(directory, &own, flags, Mode::empty()) {
+                        Ok(file) => self.file(file, &path)?,
+                        Err(error) => self.unreadable(&path, error),
+                    }
+                }
+                other => self.left_out(&path, other),
+            }
+        }
+        self.waiting[first_waiting..].reverse();
+        Ok(())
+    }
+
+    fn left_out(&mut self, path: &[u8], kind: FileType) {
+        let what = match kind {
+            FileType::Socket => "a socket",
+            FileType::Fifo => "a FIFO",
+            _ => "a device",
+        };
+        self.problems
+            .add(path, format_args!("is {what} and left out"));
+    }
+
+    fn file(&mut self, file: OwnedFd, path: &[u8]) -> io::Result<()> {
+        let stat = match rustix::fs::fstat(&file) {
+            Ok(stat) => stat,
             Err(error) => {
-                self.trouble
-                    .get_or_insert_with(|| format!("{error}; the rest is zeros"));
-                to.fill(0);
-                most
+                self.unreadable(path, error);
+                return Ok(());
             }
         };
-        self.left -= count as u64;
-        Ok(count)
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::RegularFile {
+            self.left_out(path, kind);
+            return Ok(());
+        }
+        let size = stat.st_size as u64;
+        self.entry(Kind::File, path, &[], stat.st_mode, size)?;
+        self.content(std::fs::File::from(file), path, size)?;
+        self.packed.files += 1;
+        self.packed.bytes += size;
+        Ok(())
+    }
+
+    /// Writes exactly `size` bytes of a file, whatever happens to it, and fills up the block.
+    fn content(&mut self, mut file: impl Read, path: &[u8], size: u64) -> io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            let most = self
+                .buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            match file.read(&mut self.buffer[..most]) {
+                Ok(0) => {
+                    let what = format_args!(
+                        "shrank while it was read; its last {left} of {size} bytes are zeros"
+                    );
+                    self.problems.add(path, what);
+                    break;
+                }
+                Ok(count) => {
+                    self.to.write_all(&self.buffer[..count])?;
+                    left -= count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let what = format_args!(
+                        "cannot be read on: {error}; its last {left} of {size} bytes are zeros"
+                    );
+                    self.problems.add(path, what);
+                    break;
+                }
+            }
+        }
+        let fill = left + padding(size) as u64;
+        io::copy(&mut io::repeat(0).take(fill), &mut self.to)?;
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        kind: Kind,
+        name: &[u8],
+        target: &[u8],
+        mode: u32,
+        size: u64,
+    ) -> io::Result<()> {
+        let entry = Entry {
+            kind,
+            name: name.to_vec(),
+            target: target.to_vec(),
+            mode,
+            size,
+        };
+        write_entry(&mut self.to, &entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unpack;
+
+    #[test]
+    fn a_file_that_shrinks_or_fails_does_not_break_the_stream() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is on fire"))
+            }
+        }
+        let mut packer = Packer {
+            to: zstd::Encoder::new(Vec::new(), LEVEL).unwrap(),
+            buffer: vec![0; 100],
+            packed: Packed::default(),
+            problems: Problems::default(),
+            waiting: Vec::new(),
+        };
+        let (name, next, last): (&[u8], &[u8], &[u8]) = (b"shrinks", b"fails", b"whole");
+        packer.entry(Kind::File, name, &[], 0o644, 1000).unwrap();
+        packer.content(&[7; 600][..], name, 1000).unwrap();
+        packer.entry(Kind::File, next, &[], 0o644, 3).unwrap();
+        packer.content(Failing, next, 3).unwrap();
+        packer.entry(Kind::File, last, &[], 0o644, 3).unwrap();
+        // One that grows has the size it had.
+        packer.content(&[1; 9][..], last, 3).unwrap();
+        packer.to.write_all(&[0; 2 * BLOCK]).unwrap();
+        let stream = packer.to.finish().unwrap();
+        assert_eq!(
+            packer.problems.into_texts(),
+            [
+                "`shrinks` shrank while it was read; its last 400 of 1000 bytes are zeros",
+                "`fails` cannot be read on: the disk is on fire; its last 3 of 3 bytes are zeros"
+            ]
+        );
+        let into = tempfile::tempdir().unwrap();
+        let unpacked = unpack(&stream[..], into.path()).unwrap();
+        assert_eq!((unpacked.files, unpacked.bytes), (3, 1006));
+        let read = |name| std::fs::read(into.path().join(name)).unwrap();
+        assert_eq!(read("shrinks"), [vec![7; 600], vec![0; 400]].concat());
+        assert_eq!((read("fails"), read("whole")), (vec![0; 3], vec![1; 3]));
     }
 }

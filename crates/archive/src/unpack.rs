@@ -1,137 +1,173 @@
-//! A stream becomes a directory.
+//! From a stream to a directory.
 
-use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, Read, Write};
+use std::path::Path;
 
-use rustix::fs::OFlags;
-use tar::{Archive, EntryType};
+use crate::header::{Entry, Kind, padding, read_entry};
+use crate::problems::Problems;
+use crate::tree::Tree;
 
-use crate::note;
+/// Largest window of a stream, as a power of two: what a decoder may take of the memory.
+const WINDOW_LOG: u32 = 24;
 
-/// What was unpacked.
+/// What came out of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unpacked {
-    /// Regular files.
+    /// Number of regular files and symbolic links.
     pub files: u64,
-    /// Their size in bytes.
+    /// Bytes of content of the regular files.
     pub bytes: u64,
-    /// What could not be unpacked, or was refused, and why.
+    /// What was refused or could not be written, in words; at most 21 lines.
     pub problems: Vec<String>,
 }
 
-/// Unpacks a stream into a directory, which is made if it is not there. Nothing outside of it is
-/// touched, whatever the stream says; nothing that is there already is replaced.
+/// Why unpacking came to no good end.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The directory to unpack into cannot be opened.
+    #[error("cannot unpack into `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The stream ends too early or is damaged.
+    #[error("the archive ends early or is damaged after {} files", arrived.files)]
+    Damaged {
+        /// What came out of it before; the last file may not be whole and is then named.
+        arrived: Unpacked,
+        /// What is wrong with the stream.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Reads what [`pack`](crate::pack()) wrote and makes it anew below an existing directory.
+///
+/// Names that lead outside, links that do, names that are there already, hard links, devices and
+/// the like are refused and named; the rest goes on. Files get their permissions but neither owner
+/// nor set-user-id; directories stay open to their owner.
 ///
 /// # Errors
 ///
-/// The directory cannot be made. A stream that is damaged or ends early is a problem of
-/// [`Unpacked`]: what came before it is kept.
-pub fn unpack(from: impl Read, into: &Path) -> io::Result<Unpacked> {
-    fs::create_dir_all(into)?;
-    let mut unpacked = Unpacked::default();
-    let mut made = Made {
-        root: into.to_owned(),
-        directories: HashSet::from([PathBuf::new()]),
+/// The directory cannot be opened, or the stream is cut off or damaged.
+pub fn unpack(from: impl Read, into: &Path) -> Result<Unpacked, UnpackError> {
+    let tree = Tree::open(into).map_err(|source| UnpackError::Directory {
+        path: into.to_owned(),
+        source,
+    })?;
+    let mut run = Unpacking {
+        tree,
+        buffer: vec![0; 1 << 16],
+        unpacked: Unpacked::default(),
+        problems: Problems::default(),
     };
-    if let Err(error) = entries(from, &mut made, &mut unpacked) {
-        note(
-            &mut unpacked.problems,
-            format!("the stream of files is damaged or ends early: {error}"),
-        );
+    let result = run.all(from);
+    for (name, error) in run.tree.finish() {
+        run.problems.add(&name, error);
     }
-    Ok(unpacked)
+    let mut arrived = run.unpacked;
+    arrived.problems = run.problems.into_texts();
+    match result {
+        Ok(()) => Ok(arrived),
+        Err(source) => Err(UnpackError::Damaged { arrived, source }),
+    }
 }
 
-fn entries(from: impl Read, made: &mut Made, unpacked: &mut Unpacked) -> io::Result<()> {
-    let mut archive = Archive::new(zstd::Decoder::new(from)?);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.into_owned();
-        let shown = path.display().to_string();
-        let Some(path) = inside(&path) else {
-            note(
-                &mut unpacked.problems,
-                format!("{shown}: it does not lie inside and is refused"),
-            );
-            continue;
-        };
-        let header = entry.header();
-        let mode = header.mode().unwrap_or(0o644) & 0o777;
-        let kind = header.entry_type();
-        let done = match kind {
-            EntryType::Directory => made.directory(&path),
-            EntryType::Regular => made.parent(&path).and_then(|()| {
-                let mut file = File::options()
-                    .write(true)
-                    .create_new(true)
-                    .mode(mode | 0o600)
-                    .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                    .open(made.root.join(&path))?;
-                unpacked.bytes += io::copy(&mut entry, &mut file)?;
-                unpacked.files += 1;
-                Ok(())
-            }),
-            EntryType::Symlink => match entry.link_name() {
-                Ok(Some(target)) => made
-                    .parent(&path)
-                    .and_then(|()| std::os::unix::fs::symlink(target, made.root.join(&path))),
-                _ => Err(io::Error::other("it is a link to nothing")),
-            },
-            _ => Err(io::Error::other(
-                "it is no file, directory or link and is refused",
-            )),
-        };
-        if let Err(error) = done {
-            note(&mut unpacked.problems, format!("{shown}: {error}"));
-        }
-    }
-    Ok(())
+struct Unpacking {
+    tree: Tree,
+    buffer: Vec<u8>,
+    unpacked: Unpacked,
+    problems: Problems,
 }
 
-/// The path if all its parts are plain names.
-fn inside(path: &Path) -> Option<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::RootDir | Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!clean.as_os_str().is_empty()).then_some(clean)
-}
-
-/// The directories that are known to be real ones and no links to elsewhere.
-struct Made {
-    root: PathBuf,
-    directories: HashSet<PathBuf>,
-}
-
-impl Made {
-    fn parent(&mut self, path: &Path) -> io::Result<()> {
-        self.directory(path.parent().unwrap_or(Path::new("")))
-    }
-
-    fn directory(&mut self, path: &Path) -> io::Result<()> {
-        if self.directories.contains(path) {
-            return Ok(());
-        }
-        self.parent(path)?;
-        let full = self.root.join(path);
-        match DirBuilder::new().mode(0o755).create(&full) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if !fs::symlink_metadata(&full)?.is_dir() {
-                    return Err(io::Error::other(
-                        "a part of its path is no directory, and it is refused",
-                    ));
+impl Unpacking {
+    fn all(&mut self, from: impl Read) -> io::Result<()> {
+        let mut decoder = zstd::Decoder::new(from)?;
+        decoder.window_log_max(WINDOW_LOG)?;
+        // Headers are read in small pieces.
+        let mut from = io::BufReader::with_capacity(1 << 16, decoder);
+        while let Some(entry) = read_entry(&mut from)? {
+            let made = match entry.kind {
+                Kind::File => match self.tree.file(&entry.name, entry.mode) {
+                    Ok(file) => {
+                        self.unpacked.files += 1;
+                        self.content(&mut from, file, &entry)?;
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+                Kind::Directory => self.tree.make_directory(&entry.name, entry.mode),
+                Kind::Link => {
+                    let made = self.tree.link(&entry.name, &entry.target);
+                    self.unpacked.files += u64::from(made.is_ok());
+                    made
                 }
+                Kind::Other(letter) => {
+                    let what = match letter {
+                        b'1' => "a hard link".to_owned(),
+                        b'3' | b'4' => "a device".to_owned(),
+                        b'6' => "a FIFO".to_owned(),
+                        other => format!("of the kind `{}`", other.escape_ascii()),
+                    };
+                    self.problems
+                        .add(&entry.name, format_args!("is refused: it is {what}"));
+                    Ok(())
+                }
+            };
+            if let Err(error) = made {
+                self.problems.add(&entry.name, error);
             }
-            other => other?,
+            pass_over(&mut from, entry.size)?;
         }
-        self.directories.insert(path.to_owned());
+        // The second empty block, and what the stream needs to tell that it is whole.
+        io::copy(&mut from, &mut io::sink())?;
         Ok(())
     }
+
+    /// Reads a file's content to its end, and writes it as far as that goes.
+    fn content(
+        &mut self,
+        from: &mut impl Read,
+        mut file: impl Write,
+        entry: &Entry,
+    ) -> io::Result<()> {
+        let mut left = entry.size;
+        while left > 0 {
+            let most = self
+                .buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            let piece = &mut self.buffer[..most];
+            if let Err(error) = from.read_exact(piece) {
+                self.problems.add(&entry.name, "is not whole");
+                return Err(error);
+            }
+            left -= most as u64;
+            if let Err(error) = file.write_all(piece) {
+                self.problems
+                    .add(&entry.name, format_args!("is not whole: {error}"));
+                skip(from, left)?;
+                break;
+            }
+            self.unpacked.bytes += most as u64;
+        }
+        skip(from, padding(entry.size) as u64)
+    }
+}
+
+/// Reads past a content and what fills up its last block.
+fn pass_over(from: &mut impl Read, size: u64) -> io::Result<()> {
+    skip(from, size)?;
+    skip(from, padding(size) as u64)
+}
+
+fn skip(from: &mut impl Read, size: u64) -> io::Result<()> {
+    let skipped = io::copy(&mut from.take(size), &mut io::sink())?;
+    if skipped < size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
 }

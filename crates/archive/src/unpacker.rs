@@ -1,75 +1,98 @@
-//! Unpacking a stream that arrives piece by piece.
+//! Unpacking what comes in pieces, on a thread of its own.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
-use crate::{Unpacked, unpack};
+use crate::{UnpackError, Unpacked, unpack};
 
-/// Pieces that may wait. Whoever brings more waits for the disk, and so memory stays flat.
+/// Pieces that wait between the one who brings them and the disk.
 const WAITING: usize = 16;
 
-/// Unpacks on a thread of its own.
+/// Unpacks a stream that arrives piece by piece.
 #[derive(Debug)]
 pub struct Unpacker {
     pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<io::Result<Unpacked>>,
+    thread: JoinHandle<Result<Unpacked, UnpackError>>,
 }
 
 impl Unpacker {
-    /// Unpacks into a directory, as [`unpack`] does.
-    pub fn start(into: PathBuf) -> Self {
-        let (pieces, arriving) = sync_channel(WAITING);
-        let thread = thread::spawn(move || {
-            let mut pieces = Pieces {
-                arriving,
-                current: io::Cursor::default(),
-            };
-            let unpacked = unpack(&mut pieces, &into);
-            // Whatever stands behind the end, or behind damage, is of no use, but its sender must not wait.
-            while pieces.arriving.recv().is_ok() {}
-            unpacked
-        });
-        Self { pieces, thread }
-    }
-
-    /// The next piece.
-    pub fn push(&mut self, piece: Vec<u8>) {
-        // A thread that is gone is told of at the end.
-        let _ = self.pieces.send(piece);
-    }
-
-    /// What was unpacked.
+    /// Begins to unpack into an existing directory, as [`unpack`] does.
     ///
     /// # Errors
     ///
-    /// See [`unpack`].
-    pub fn finish(self) -> io::Result<Unpacked> {
+    /// The system gives no thread.
+    pub fn new(into: &Path) -> io::Result<Self> {
+        let (pieces, receiver) = sync_channel(WAITING);
+        let into = into.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("unpack".to_owned())
+            .spawn(move || unpack(Pieces::new(receiver), &into))?;
+        Ok(Self { pieces, thread })
+    }
+
+    /// Takes the next piece of the stream. Waits while 16 pieces are still to be written.
+    pub fn push(&mut self, piece: Vec<u8>) {
+        // If nobody takes it, the stream was damaged before, and `finish` tells about it.
+        let _ = self.pieces.send(piece);
+    }
+
+    /// Waits until everything is written. A stream that has no good end is among the problems.
+    pub fn finish(self) -> Unpacked {
         drop(self.pieces);
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("unpacking panicked")))
+        match self.thread.join() {
+            Ok(Ok(unpacked)) => unpacked,
+            Ok(Err(error)) => {
+                let mut text = error.to_string();
+                if let Some(source) = std::error::Error::source(&error) {
+                    text.push_str(": ");
+                    text.push_str(&source.to_string());
+                }
+                let mut unpacked = match error {
+                    UnpackError::Damaged { arrived, .. } => arrived,
+                    UnpackError::Directory { .. } => Unpacked::default(),
+                };
+                unpacked.problems.push(text);
+                unpacked
+            }
+            Err(_) => Unpacked {
+                problems: vec!["unpacking ended by a programming error".to_owned()],
+                ..Unpacked::default()
+            },
+        }
     }
 }
 
-/// Pieces as one stream.
+/// The pieces as one stream.
 struct Pieces {
-    arriving: Receiver<Vec<u8>>,
-    current: io::Cursor<Vec<u8>>,
+    receiver: Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Pieces {
+    fn new(receiver: Receiver<Vec<u8>>) -> Self {
+        Self {
+            receiver,
+            piece: Vec::new(),
+            at: 0,
+        }
+    }
 }
 
 impl Read for Pieces {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.current.read(to)?;
-            if count > 0 || to.is_empty() {
-                return Ok(count);
-            }
-            match self.arriving.recv() {
-                Ok(piece) => self.current = io::Cursor::new(piece),
-                Err(_) => return Ok(0),
-            }
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            let Ok(piece) = self.receiver.recv() else {
+                return Ok(0);
+            };
+            self.piece = piece;
+            self.at = 0;
         }
+        let count = into.len().min(self.piece.len() - self.at);
+        into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
     }
 }

@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 
 use flagperf_model::{MachineFacts, NodeName, Scope, SeriesDecl, SeriesKind, Timestamp, Window};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -255,15 +257,53 @@ fn statistics(text: &mut String, values: &[f64], unit: &str, scale: f64) {
     );
 }
 
-/// Adds a member to the text of a JSON object; a text that is not one is begun anew.
+/// The members of a JSON object in the order of the text.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Collect)
+    }
+}
+
+/// Adds a member to the text of a JSON object, in the place of one with the same key; a text that
+/// is not an object is begun anew.
 pub(crate) fn add_member(object: &str, key: &str, value: &Value) -> String {
+    // Reading all of it is worth while only where there may be something to replace.
+    let text = Value::from(key).to_string();
+    if object.contains(&text)
+        && let Ok(Members(members)) = serde_json::from_str(object)
+        && members.iter().any(|(known, _)| known == key)
+    {
+        let others = members.iter().filter(|(known, _)| known != key);
+        let parts: Vec<String> = others
+            .map(|(known, value)| (known.as_str(), value))
+            .chain([(key, value)])
+            .map(|(key, value)| format!("{}: {value}", Value::from(key)))
+            .collect();
+        return format!("{{{}}}", parts.join(", "));
+    }
     let body = object
         .trim()
         .strip_prefix('{')
         .and_then(|rest| rest.strip_suffix('}'))
         .unwrap_or_default();
     let comma = if body.is_empty() { "" } else { ", " };
-    format!("{{{body}{comma}{}: {value}}}", Value::from(key))
+    format!("{{{body}{comma}{text}: {value}}}")
 }
 
 #[cfg(test)]
@@ -288,5 +328,8 @@ mod tests {
         let two = add_member(&one, "c\"d", &json!(null));
         let read: Value = serde_json::from_str(&two).unwrap();
         assert_eq!(read, json!({"a:b": {"x": [1.5]}, "c\"d": null}));
+        // One with the same key is replaced and comes last.
+        let again = add_member(&two, "a:b", &json!([0.1]));
+        assert_eq!(again, r#"{"c\"d": null, "a:b": [0.1]}"#);
     }
 }

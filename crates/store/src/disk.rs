@@ -4,7 +4,7 @@
 //! Errors end here: they become problems in words, and the run goes on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the file that holds space for the end of the record.
@@ -85,6 +85,11 @@ impl Disk {
     /// The run is over: nothing needs the reserve any more.
     pub(crate) fn close(&mut self) {
         self.release();
+    }
+
+    /// True if what still fits belongs to `run.json` and the events.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
     }
 
     pub(crate) fn problem(&mut self, text: String) {
@@ -209,6 +214,23 @@ impl Appender {
             file,
             weight,
             torn: false,
+        }
+    }
+
+    /// Looks how a file that was there before ends: in the middle of a line, that gets its end first.
+    pub(crate) fn continue_after(&mut self, disk: &mut Disk) {
+        let path = disk.directory.join(&self.name);
+        let last = File::open(&path).and_then(|mut file| {
+            let mut last = [b'\n'];
+            if file.metadata()?.len() > 0 {
+                file.seek(io::SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            Ok(last)
+        });
+        match last {
+            Ok(last) => self.torn = last != [b'\n'],
+            Err(error) => disk.lost(&self.name, &error),
         }
     }
 

@@ -1,6 +1,8 @@
 //! From events to the record of a run. The recorder folds events as they happen, the reader folds
 //! them again when `run.json` is damaged: both come to the same record.
 
+use std::collections::HashSet;
+
 use flagperf_model::{
     CaseName, CaseResult, Event, EventKind, NodeName, NodeRecord, Outcome, Phase, RunRecord,
     RunState, Timestamp, Window,
@@ -17,7 +19,9 @@ pub(crate) struct Fold {
 struct Open {
     result: CaseResult,
     /// Ranks that are measuring.
-    measuring: Vec<(NodeName, u32)>,
+    measuring: HashSet<(NodeName, u32)>,
+    /// What was noted: every rank notes the same things, and there may be thousands.
+    noted: HashSet<(NodeName, String, String)>,
     /// When ranks began to measure.
     begins: Vec<Timestamp>,
     /// When ranks that measured went on to another phase.
@@ -75,12 +79,16 @@ impl Fold {
                 value,
                 ..
             } => {
-                if let Some(result) = self.result(record, case, None) {
-                    let note = (node.clone(), key.clone(), value.clone());
-                    // Every rank notes the same things; a table wants them once.
-                    if !result.notes.contains(&note) {
-                        result.notes.push(note);
+                let note = (node.clone(), key.clone(), value.clone());
+                // Every rank notes the same things; a table wants them once.
+                if let Some(open) = self.open_case(case) {
+                    if open.noted.insert(note.clone()) {
+                        open.result.notes.push(note);
                     }
+                } else if let Some(result) = self.result(record, case, None)
+                    && !result.notes.contains(&note)
+                {
+                    result.notes.push(note);
                 }
             }
             EventKind::Measured {
@@ -116,8 +124,19 @@ impl Fold {
                 let mut result = open.close(event.at);
                 result.outcome = outcome.clone();
                 result.tail.clone_from(tail);
-                record.results.push(result);
-                return Some(record.results.len() - 1);
+                // A round that ran before has its new result where the old one was.
+                let same = |known: &CaseResult| known.case == *case && known.round == *round;
+                let place = match record.results.iter().position(same) {
+                    Some(place) => {
+                        record.results[place] = result;
+                        place
+                    }
+                    None => {
+                        record.results.push(result);
+                        record.results.len() - 1
+                    }
+                };
+                return Some(place);
             }
             EventKind::StrayProcesses {
                 case,
@@ -139,6 +158,9 @@ impl Fold {
                 }
             }
             EventKind::RunResumed { .. } => {
+                // What ran when the record was cut off runs again, as does what failed.
+                self.open = None;
+                record.results.retain(|result| !result.outcome.is_failure());
                 record.ended = None;
                 record.state = RunState::Running;
             }
@@ -196,7 +218,8 @@ impl Open {
                 start_skew: None,
                 collected: Vec::new(),
             },
-            measuring: Vec::new(),
+            measuring: HashSet::new(),
+            noted: HashSet::new(),
             begins: Vec::new(),
             ends: Vec::new(),
         }
@@ -205,20 +228,13 @@ impl Open {
     /// The measured window opens when the first rank begins to measure and closes when the last
     /// one enters the phase after it.
     fn phase(&mut self, node: &NodeName, rank: u32, phase: Phase, at: Timestamp) {
-        let known = self
-            .measuring
-            .iter()
-            .position(|(n, r)| n == node && *r == rank);
-        match (phase, known) {
-            (Phase::Measure, None) => {
-                self.measuring.push((node.clone(), rank));
+        let who = (node.clone(), rank);
+        if phase == Phase::Measure {
+            if self.measuring.insert(who) {
                 self.begins.push(at);
             }
-            (Phase::Measure, Some(_)) | (_, None) => {}
-            (_, Some(index)) => {
-                self.measuring.swap_remove(index);
-                self.ends.push(at);
-            }
+        } else if self.measuring.remove(&who) {
+            self.ends.push(at);
         }
     }
 

@@ -4,6 +4,9 @@
 //! replaced in one step; both are synced to the disk at the end of every case. What cannot be
 //! written becomes a problem in words and never stops a run.
 
+mod close;
+mod resume;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,14 +17,15 @@ use flagperf_model::{
     SeriesDecl, Timestamp,
 };
 
-use crate::classic::{self, Classic};
 use crate::clock::Clock;
 use crate::create::CreateError;
-use crate::disk::{Appender, Disk, Durability, Weight, plain};
+use crate::disk::{Appender, Disk, Durability, Weight};
 use crate::fold::{Fold, node_of, warn};
+use crate::lock::Lock;
 use crate::readable::{self, Level};
-use crate::samples::compact;
-use crate::task::{FILES, NodeResult, RESULT, SAMPLES, TaskFiles, inside};
+use crate::task::{TaskFiles, inside};
+
+pub use resume::ReopenError;
 
 /// Name of the record in a run directory.
 pub(crate) const RUN_JSON: &str = "run.json";
@@ -51,6 +55,10 @@ pub struct Recorder {
     report: String,
     /// `run.json` as it was written last.
     saved: Vec<u8>,
+    /// True if nodes have told about themselves since.
+    nodes_changed: bool,
+    /// Held until the end, so that nobody takes up a run that is going on.
+    lock: Lock,
 }
 
 #[derive(Debug)]
@@ -72,17 +80,28 @@ impl Recorder {
             },
             _ => CreateError::new(results, error),
         })?;
+        let now = record.started;
+        let mut recorder = Lock::take(&directory)
+            .and_then(|lock| Self::open(directory.clone(), lock, record, now))
+            .map_err(|error| {
+                // Nothing of value is in it yet, and an empty run directory would only puzzle.
+                drop(fs::remove_dir_all(&directory));
+                CreateError::new(results, error)
+            })?;
+        let first = recorder
+            .clock
+            .format(now, "%Y-%m-%d %H:%M:%S FlagperfLogger started.\n");
+        recorder.log.append(&mut recorder.disk, first.as_bytes());
+        Ok(recorder)
+    }
+
+    /// Writes the record as it stands and opens the files that grow.
+    fn open(directory: PathBuf, lock: Lock, record: RunRecord, now: Timestamp) -> io::Result<Self> {
         let saved = json(&record);
-        let disk = Disk::create(&directory, RUN_JSON, &saved).map_err(|error| {
-            // Nothing of value is in it yet, and an empty run directory would only puzzle.
-            drop(fs::remove_dir_all(&directory));
-            CreateError::new(results, error)
-        })?;
-        let mut disk = disk;
+        let mut disk = Disk::create(&directory, RUN_JSON, &saved)?;
         let events = Appender::open(&mut disk, EVENTS, Weight::Vital);
         let log = Appender::open(&mut disk, LOG, Weight::Vital);
-        let now = record.started;
-        let mut recorder = Self {
+        Ok(Self {
             directory,
             clock: Clock::local(),
             disk,
@@ -95,12 +114,9 @@ impl Recorder {
             now,
             report: String::new(),
             saved,
-        };
-        let first = recorder
-            .clock
-            .format(now, "%Y-%m-%d %H:%M:%S FlagperfLogger started.\n");
-        recorder.log.append(&mut recorder.disk, first.as_bytes());
-        Ok(recorder)
+            nodes_changed: false,
+            lock,
+        })
     }
 
     /// The run directory.
@@ -142,12 +158,13 @@ impl Recorder {
         }
         match &event.what {
             EventKind::CaseStarted { .. } => {
-                // Not at every node that comes up: there may be thousands.
-                if !self.any_case {
+                self.any_case = true;
+                // Once for all nodes: saving at each of hundreds would cost their number squared.
+                if std::mem::take(&mut self.nodes_changed) {
                     self.save(Durability::Process);
                 }
-                self.any_case = true;
             }
+            EventKind::NodeReady { .. } | EventKind::NodeBad(_) => self.nodes_changed = true,
             EventKind::CaseEnded { .. } => {
                 if let Some(index) = ended {
                     self.close_case(index);
@@ -169,10 +186,13 @@ impl Recorder {
         let record = node_of(&mut self.record, node);
         record.series = series;
         record.absent = absent;
+        self.nodes_changed = true;
     }
 
-    /// Opens the files of a round of a case on every node.
+    /// Opens the files of a round of a case on every node. Files of an earlier attempt at the round
+    /// are moved aside, to `<directory>.attempt<N>`.
     pub fn begin_case(&mut self, planned: &PlannedCase) {
+        self.leave_files();
         self.disk.recover();
         let mut tasks = Vec::new();
         for task in &planned.tasks {
@@ -183,6 +203,7 @@ impl Recorder {
                 ));
                 continue;
             }
+            self.move_aside(&task.directory);
             if let Err(error) = fs::create_dir_all(self.directory.join(&task.directory)) {
                 self.disk.lost(&task.directory, &error);
             }
@@ -229,6 +250,20 @@ impl Recorder {
         }
     }
 
+    /// Takes the next piece of the archive of the files that the running case left on a node, and
+    /// unpacks it into `files/` in the task's directory. Waits for the disk if it falls far behind.
+    pub fn files(&mut self, node_rank: u32, chunk: Vec<u8>) {
+        if let Some(task) = find(&mut self.open, node_rank) {
+            task.files(&mut self.disk, &self.directory, chunk);
+        }
+    }
+
+    /// The archive of a node is complete. Returns how many files came out of it, and how many bytes;
+    /// what was refused or is not whole is among the problems.
+    pub fn files_ended(&mut self, node_rank: u32) -> (u64, u64) {
+        find(&mut self.open, node_rank).map_or((0, 0), |task| task.files_ended(&mut self.disk))
+    }
+
     /// The last lines of the running case's output, 20 in all, node after node; with several nodes
     /// each line begins with its node.
     pub fn tail(&self) -> Vec<String> {
@@ -252,117 +287,20 @@ impl Recorder {
 
     /// Ends the record and returns the problems met while recording, each once.
     pub fn finish(mut self, state: RunState) -> Vec<String> {
+        self.leave_files();
         self.record.state = state;
         self.record.ended.get_or_insert(self.now);
         self.say(Level::Info, "Stop FlagperfLogger.");
         self.save(Durability::Power);
         self.disk.close();
+        self.lock.release();
         self.disk.problems().to_vec()
     }
 
-    /// Flushes and completes the files of the case whose result is at `index`.
-    fn close_case(&mut self, index: usize) {
-        let result = &mut self.record.results[index];
-        let matching = self
-            .open
-            .take_if(|open| open.case == result.case && open.round == result.round);
-        let Some(mut open) = matching else { return };
-        let mut detail = serde_json::Map::new();
-        result.directories = open
-            .tasks
-            .iter()
-            .map(|task| task.directory.clone())
-            .collect();
-        let whole: Vec<bool> = open
-            .tasks
-            .iter_mut()
-            .map(|task| {
-                task.end_files(&mut self.disk);
-                let whole = task.finish(&mut self.disk);
-                let lines = task.lines.take_results();
-                result
-                    .result_lines
-                    .extend(lines.into_iter().map(|line| (task.node.clone(), line)));
-                whole
-            })
-            .collect();
-        let mut report = format!("Testcase {} round {}\n", result.case, result.round);
-        for (task, whole) in open.tasks.iter().zip(whole) {
-            let facts = self
-                .record
-                .nodes
-                .iter()
-                .find(|node| node.name == task.node)
-                .and_then(|node| node.facts.as_ref());
-            let samples = format!("{}/{SAMPLES}", task.directory);
-            if whole && let Err(error) = compact(&self.directory.join(&samples)) {
-                self.disk.problem(format!(
-                    "`{samples}` could not be made smaller: {}",
-                    plain(&error)
-                ));
-            }
-            let classic = classic::monitor_logs(
-                &mut self.disk,
-                &self.directory,
-                &task.directory,
-                facts,
-                result.window,
-                &self.clock,
-            )
-            .or_else(|error| match error.kind() {
-                // A case without samples has no monitor logs either.
-                io::ErrorKind::NotFound => Ok(Classic::default()),
-                _ => Err(error),
-            })
-            .unwrap_or_else(|error| {
-                self.disk.lost(&samples, &error);
-                Classic::default()
-            });
-            let part = NodeResult::of(result, &task.node, task.node_rank);
-            let lines: Vec<&str> = part
-                .result
-                .result_lines
-                .iter()
-                .map(|(_, l)| l.as_str())
-                .collect();
-            detail.insert(task.node.to_string(), classic.detail(&lines));
-            report.push_str(&classic.report(&task.node, task.node_rank, &lines));
-            self.disk.replace(
-                &format!("{}/{RESULT}", task.directory),
-                &json(&part),
-                Durability::Process,
-            );
-        }
-        let key = if result.round == 1 {
-            result.case.to_string()
-        } else {
-            format!("{}#round{}", result.case, result.round)
-        };
-        let before = fs::read_to_string(self.directory.join(DETAIL)).unwrap_or_default();
-        let detail = classic::add_member(&before, &key, &detail.into());
-        self.disk
-            .replace(DETAIL, detail.as_bytes(), Durability::Process);
-        self.report.push_str(&report);
-    }
-
-    fn final_report(&mut self) {
-        self.say(
-            Level::Info,
-            "========= Step 3: Collect logs in the cluster. =========",
-        );
-        let directory = self.directory.display().to_string();
-        self.say(
-            Level::Info,
-            &if self.disk.problems().is_empty() {
-                format!("Congrats! See all logs in {directory}")
-            } else {
-                format!("Sorry! Not all logs have been collected in {directory}")
-            },
-        );
-        self.say(Level::Info, "3) analysis logs");
-        let report = std::mem::take(&mut self.report);
-        for line in report.lines() {
-            self.say(Level::Info, line);
+    /// Ends the unpacking for a case that had no end itself.
+    fn leave_files(&mut self) {
+        for task in self.open.iter_mut().flat_map(|open| &mut open.tasks) {
+            task.files_cut_off(&mut self.disk);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The files of one case on one node while it runs, and its result file afterwards.
 
+use std::fs;
 use std::path::{Component, Path};
 
 use flagperf_archive::Unpacker;
@@ -17,6 +18,8 @@ pub const NODE_RESULT_SCHEMA: &str = "flagperf.result/1";
 pub(crate) const SAMPLES: &str = "samples.fps";
 /// Name of the result file in a task's directory.
 pub(crate) const RESULT: &str = "result.json";
+/// Name of the directory in a task's directory for files that the case left on the node.
+const FILES: &str = "files";
 
 /// Name of the directory that receives the files that a task left.
 pub(crate) const FILES: &str = "files";
@@ -37,11 +40,24 @@ pub struct NodeResult {
 impl NodeResult {
     /// Cuts a node's part out of a result.
     pub(crate) fn of(result: &CaseResult, node: &NodeName, node_rank: u32) -> Self {
-        let mut part = result.clone();
-        part.measurements.retain(|(name, _)| name == node);
-        part.result_lines.retain(|(name, _)| name == node);
-        part.notes.retain(|(name, _, _)| name == node);
-        part.monitor_cost.retain(|(name, _)| name == node);
+        // Picked out rather than thrown out of a copy of everything: that would cost the number of
+        // nodes squared.
+        let part = CaseResult {
+            case: result.case.clone(),
+            round: result.round,
+            outcome: result.outcome.clone(),
+            started: result.started,
+            ended: result.ended,
+            window: result.window,
+            directories: result.directories.clone(),
+            measurements: of(&result.measurements, |(name, _)| name == node),
+            result_lines: of(&result.result_lines, |(name, _)| name == node),
+            notes: of(&result.notes, |(name, _, _)| name == node),
+            monitor_cost: of(&result.monitor_cost, |(name, _)| name == node),
+            tail: result.tail.clone(),
+            start_skew: result.start_skew.clone(),
+            collected: of(&result.collected, |(name, _, _)| name == node),
+        };
         Self {
             schema: NODE_RESULT_SCHEMA.to_owned(),
             node: node.clone(),
@@ -49,6 +65,21 @@ impl NodeResult {
             result: part,
         }
     }
+}
+
+fn of<T: Clone>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    all.iter().filter(|one| wanted(one)).cloned().collect()
+}
+
+/// The files that a case left on a node, on their way into the task's directory.
+#[derive(Debug)]
+enum Fetching {
+    /// Nothing has come, or everything has.
+    No,
+    /// They are being unpacked.
+    Into(Unpacker),
+    /// They cannot be unpacked, which has been told.
+    Impossible,
 }
 
 /// Open files of a task.
@@ -61,8 +92,7 @@ pub(crate) struct TaskFiles {
     pub(crate) lines: Lines,
     series: Vec<SeriesDecl>,
     samples: Option<(Writer, Appender)>,
-    /// What the task left on its node, while it is being unpacked.
-    pub(crate) files: Option<Unpacker>,
+    fetching: Fetching,
 }
 
 impl TaskFiles {
@@ -80,7 +110,7 @@ impl TaskFiles {
             lines: Lines::default(),
             series,
             samples: None,
-            files: None,
+            fetching: Fetching::No,
         }
     }
 
@@ -106,19 +136,49 @@ impl TaskFiles {
         }
     }
 
-    /// Waits until the files that have come are unpacked.
-    pub(crate) fn end_files(&mut self, disk: &mut Disk) {
-        let Some(unpacker) = self.files.take() else {
-            return;
-        };
+    /// Takes a piece of the archive of the files that the case left on the node.
+    pub(crate) fn files(&mut self, disk: &mut Disk, run: &Path, chunk: Vec<u8>) {
         let name = format!("{}/{FILES}", self.directory);
-        match unpacker.finish() {
-            Ok(unpacked) => {
-                for problem in unpacked.problems {
-                    disk.problem(format!("`{name}`: {problem}"));
+        // What is left on a full disk belongs to the record.
+        if disk.is_full() {
+            return disk.lost(&name, &std::io::ErrorKind::StorageFull.into());
+        }
+        if let Fetching::No = self.fetching {
+            let into = run.join(&name);
+            let begun = fs::create_dir_all(&into).and_then(|()| Unpacker::new(&into));
+            self.fetching = match begun {
+                Ok(unpacker) => Fetching::Into(unpacker),
+                Err(error) => {
+                    disk.lost(&name, &error);
+                    Fetching::Impossible
                 }
-            }
-            Err(error) => disk.lost(&name, &error),
+            };
+        }
+        if let Fetching::Into(unpacker) = &mut self.fetching {
+            unpacker.push(chunk);
+        }
+    }
+
+    /// Waits until the archive is unpacked; returns the number of files and of bytes.
+    pub(crate) fn files_ended(&mut self, disk: &mut Disk) -> (u64, u64) {
+        let Fetching::Into(unpacker) = std::mem::replace(&mut self.fetching, Fetching::No) else {
+            return (0, 0);
+        };
+        let unpacked = unpacker.finish();
+        for problem in unpacked.problems {
+            disk.problem(format!("`{}/{FILES}`: {problem}", self.directory));
+        }
+        (unpacked.files, unpacked.bytes)
+    }
+
+    /// Ends an archive whose end has not come. What has arrived stays.
+    pub(crate) fn files_cut_off(&mut self, disk: &mut Disk) {
+        if let Fetching::Into(_) = self.fetching {
+            let (files, bytes) = self.files_ended(disk);
+            disk.problem(format!(
+                "`{}/{FILES}` is not complete: the case ended before all files had arrived; {files} files, {bytes} bytes are there",
+                self.directory
+            ));
         }
     }
 

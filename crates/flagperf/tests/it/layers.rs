@@ -5,6 +5,7 @@ use std::process::Command;
 
 /// Each crate with all the crates of the workspace that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("flagperf-archive", &[]),
     ("flagperf-model", &[]),
     ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),

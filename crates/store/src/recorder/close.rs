@@ -1,0 +1,119 @@
+//! The end of a case: its files are completed, the classic files made from them.
+
+use std::fs;
+use std::io;
+
+use super::{DETAIL, Recorder, json};
+use crate::classic::{self, Classic};
+use crate::disk::{Durability, plain};
+use crate::readable::Level;
+use crate::samples::compact;
+use crate::task::{NodeResult, RESULT, SAMPLES};
+
+impl Recorder {
+    /// Flushes and completes the files of the case whose result is at `index`.
+    pub(super) fn close_case(&mut self, index: usize) {
+        let result = &mut self.record.results[index];
+        let matching = self
+            .open
+            .take_if(|open| open.case == result.case && open.round == result.round);
+        let Some(mut open) = matching else { return };
+        let mut detail = serde_json::Map::new();
+        result.directories = open
+            .tasks
+            .iter()
+            .map(|task| task.directory.clone())
+            .collect();
+        let whole: Vec<bool> = open
+            .tasks
+            .iter_mut()
+            .map(|task| {
+                task.files_cut_off(&mut self.disk);
+                let whole = task.finish(&mut self.disk);
+                let lines = task.lines.take_results();
+                result
+                    .result_lines
+                    .extend(lines.into_iter().map(|line| (task.node.clone(), line)));
+                whole
+            })
+            .collect();
+        let mut report = format!("Testcase {} round {}\n", result.case, result.round);
+        for (task, whole) in open.tasks.iter().zip(whole) {
+            let facts = self
+                .record
+                .nodes
+                .iter()
+                .find(|node| node.name == task.node)
+                .and_then(|node| node.facts.as_ref());
+            let samples = format!("{}/{SAMPLES}", task.directory);
+            if whole && let Err(error) = compact(&self.directory.join(&samples)) {
+                self.disk.problem(format!(
+                    "`{samples}` could not be made smaller: {}",
+                    plain(&error)
+                ));
+            }
+            let classic = classic::monitor_logs(
+                &mut self.disk,
+                &self.directory,
+                &task.directory,
+                facts,
+                result.window,
+                &self.clock,
+            )
+            .or_else(|error| match error.kind() {
+                // A case without samples has no monitor logs either.
+                io::ErrorKind::NotFound => Ok(Classic::default()),
+                _ => Err(error),
+            })
+            .unwrap_or_else(|error| {
+                self.disk.lost(&samples, &error);
+                Classic::default()
+            });
+            let part = NodeResult::of(result, &task.node, task.node_rank);
+            let lines: Vec<&str> = part
+                .result
+                .result_lines
+                .iter()
+                .map(|(_, l)| l.as_str())
+                .collect();
+            detail.insert(task.node.to_string(), classic.detail(&lines));
+            report.push_str(&classic.report(&task.node, task.node_rank, &lines));
+            self.disk.replace(
+                &format!("{}/{RESULT}", task.directory),
+                &json(&part),
+                Durability::Process,
+            );
+        }
+        let key = if result.round == 1 {
+            result.case.to_string()
+        } else {
+            format!("{}#round{}", result.case, result.round)
+        };
+        let before = fs::read_to_string(self.directory.join(DETAIL)).unwrap_or_default();
+        let detail = classic::add_member(&before, &key, &detail.into());
+        self.disk
+            .replace(DETAIL, detail.as_bytes(), Durability::Process);
+        self.report.push_str(&report);
+    }
+
+    pub(super) fn final_report(&mut self) {
+        self.say(
+            Level::Info,
+            "========= Step 3: Collect logs in the cluster. =========",
+        );
+        let directory = self.directory.display().to_string();
+        self.say(
+            Level::Info,
+            &if self.disk.problems().is_empty() {
+                format!("Congrats! See all logs in {directory}")
+            } else {
+                format!("Sorry! Not all logs have been collected in {directory}")
+            },
+        );
+        self.say(Level::Info, "3) analysis logs");
+        let report = std::mem::take(&mut self.report);
+        for line in report.lines() {
+            self.say(Level::Info, line);
+        }
+    }
+}
