@@ -61,8 +61,9 @@ pub struct Inventory {
     pub nodes: Vec<NodeSpec>,
     /// How long the program waits for a node.
     pub timing: Timing,
-    /// The port for the first rank of cases that need one.
-    pub master_port: u16,
+    /// The port at which the ranks of a case that spans its nodes meet; absent means that one is chosen
+    /// that is free on the first node.
+    pub master_port: Option<u16>,
     /// So many nodes are connected to at the same time.
     pub max_parallel: usize,
     /// In what environment the cases are executed.

@@ -26,7 +26,7 @@ pub struct Settings {
     pub(crate) ssh_config: Option<String>,
     pub(crate) accept_new_host_keys: bool,
     pub(crate) in_container: Option<bool>,
-    pub(crate) master_port: u16,
+    pub(crate) master_port: Option<u16>,
     pub(crate) max_parallel: usize,
     pub(crate) timing: Timing,
     /// For every node.
@@ -44,7 +44,7 @@ impl Default for Settings {
             ssh_config: None,
             accept_new_host_keys: false,
             in_container: None,
-            master_port: 29501,
+            master_port: None,
             max_parallel: 64,
             timing: Timing::default(),
             defaults: NodeSettings::default(),

@@ -38,6 +38,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    a case failed, timed out, stalled or was lost
   2    the command line or a setting is wrong; nothing was started
   3    every case passed, but the record is incomplete (a full disk, say)
+  4    a node cannot take part; nothing was started
   130  interrupted: once (Ctrl-C) ends the case in order, twice ends everything at once";
 
 #[derive(Debug, Args)]
@@ -79,6 +80,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) nodes: NodeArgs,
+
+    /// Run what one node can do alone on the nodes that are there, if others cannot take part
+    #[arg(long)]
+    pub(crate) continue_on_bad_nodes: bool,
+
     /// Print what would be done, every process with its arguments, environment and directory, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -90,6 +98,56 @@ pub(crate) struct RunArgs {
     /// Print what happens as one JSON object a line (with --dry-run: the plan)
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The nodes of a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Nodes")]
+pub(crate) struct NodeArgs {
+    /// Nodes, with ranges as Slurm writes them: node[01-64],gpu-a [default: this machine]
+    #[arg(
+        long = "nodes",
+        value_name = "LIST",
+        group = "source",
+        allow_hyphen_values = true
+    )]
+    pub(crate) nodes: Option<String>,
+
+    /// File with such lists, one or more a line
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub(crate) nodes_file: Option<PathBuf>,
+
+    /// Shell command that prints such lists
+    #[arg(long, value_name = "COMMAND", group = "source")]
+    pub(crate) nodes_command: Option<String>,
+
+    /// The nodes of the Slurm job that this is started in, reached by srun
+    #[arg(long, group = "source")]
+    pub(crate) slurm: bool,
+
+    /// Settings and nodes [default: flagperf.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How nodes are reached: ssh, exec or local [default: ssh]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) launcher: Option<flagperf_config::LauncherKind>,
+
+    /// Command that reaches a node: 'kubectl exec -i {node} --'
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) exec: Option<String>,
+
+    /// Configuration file for ssh, in the place of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<String>,
+
+    /// Take and remember the key of a host that is not known yet
+    #[arg(long)]
+    pub(crate) accept_new_host_keys: bool,
+
+    /// The nodes are containers that exist already; also EXEC_IN_CONTAINER=True
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) in_container: Option<bool>,
 }
 
 #[derive(Debug, Args)]

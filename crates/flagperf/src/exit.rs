@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Every case passed, but the record of the run is incomplete: a full disk, for example.
     RecordIncomplete = 3,
+    /// A node cannot take part, and the user did not say to go on without it; nothing was started.
+    BadNodes = 4,
     /// The user interrupted the run.
     Interrupted = 130,
 }
@@ -36,6 +38,15 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// An error with an exit code of its own.
+    pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
     /// A mistake in what the user asked for.
     pub(crate) fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {

@@ -155,6 +155,21 @@ impl Progress {
                     clean(&commands.join(", "))
                 ),
             ),
+            EventKind::NodeBad(bad) => self.say(
+                event.at,
+                &format!(
+                    "{} node {} cannot take part: {}",
+                    "warning:".yellow(),
+                    bad.node,
+                    clean(&bad.reason)
+                ),
+            ),
+            EventKind::RunResumed { passed, cases, .. } => {
+                self.say(
+                    event.at,
+                    &format!("resumed: {passed} rounds had passed, {cases} are to be run"),
+                );
+            }
             EventKind::Interrupted { count: 1 } => self.say(
                 event.at,
                 "interrupted: ending the case in order; once more ends it at once",
@@ -176,6 +191,8 @@ impl Progress {
             }
             EventKind::RunEnded { .. } => self.current = None,
             EventKind::NodeReady { .. }
+            | EventKind::TaskStarted { .. }
+            | EventKind::Collected { .. }
             | EventKind::Phase { .. }
             | EventKind::Live { .. }
             | EventKind::Note { .. }
@@ -204,7 +221,7 @@ impl Progress {
                     result.unwrap_or("no number")
                 )
             }
-            Outcome::Unsupported { .. } | Outcome::NotRun => {
+            Outcome::Unsupported { .. } | Outcome::NotRun | Outcome::Skipped { .. } => {
                 format!("{label}: {}", outcome.to_string().yellow())
             }
             Outcome::Failed { .. }

@@ -342,6 +342,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Aborted => "aborted",
         Outcome::Lost { .. } => "lost",
         Outcome::NotRun => "not_run",
+        Outcome::Skipped { .. } => "skipped",
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use flagperf_archive::Unpacker;
 use flagperf_model::{
     Absent, CaseName, Event, EventKind, NodeName, PlannedCase, RunRecord, RunState, SampleBlock,
     SeriesDecl, Timestamp,
@@ -20,7 +21,7 @@ use crate::disk::{Appender, Disk, Durability, Weight, plain};
 use crate::fold::{Fold, node_of, warn};
 use crate::readable::{self, Level};
 use crate::samples::compact;
-use crate::task::{NodeResult, RESULT, SAMPLES, TaskFiles, inside};
+use crate::task::{FILES, NodeResult, RESULT, SAMPLES, TaskFiles, inside};
 
 /// Name of the record in a run directory.
 pub(crate) const RUN_JSON: &str = "run.json";
@@ -140,8 +141,13 @@ impl Recorder {
             self.say(level, &text);
         }
         match &event.what {
-            EventKind::CaseStarted { .. } => self.any_case = true,
-            EventKind::NodeReady { .. } => self.save(Durability::Process),
+            EventKind::CaseStarted { .. } => {
+                // Not at every node that comes up: there may be thousands.
+                if !self.any_case {
+                    self.save(Durability::Process);
+                }
+                self.any_case = true;
+            }
             EventKind::CaseEnded { .. } => {
                 if let Some(index) = ended {
                     self.close_case(index);
@@ -194,6 +200,25 @@ impl Recorder {
     pub fn output(&mut self, node_rank: u32, rank: u32, chunk: &[u8]) {
         if let Some(task) = find(&mut self.open, node_rank) {
             task.output(&mut self.disk, rank, chunk);
+        }
+    }
+
+    /// Takes a part of the files that the running case left on a node, packed as `flagperf-archive`
+    /// does. They go to `files/` beside its output.
+    pub fn files(&mut self, node_rank: u32, part: Vec<u8>) {
+        let directory = &self.directory;
+        if let Some(task) = find(&mut self.open, node_rank) {
+            let into = directory.join(&task.directory).join(FILES);
+            task.files
+                .get_or_insert_with(|| Unpacker::start(into))
+                .push(part);
+        }
+    }
+
+    /// The files of a node are complete, or no more of them will come.
+    pub fn files_ended(&mut self, node_rank: u32) {
+        if let Some(task) = find(&mut self.open, node_rank) {
+            task.end_files(&mut self.disk);
         }
     }
 
@@ -252,6 +277,7 @@ impl Recorder {
             .tasks
             .iter_mut()
             .map(|task| {
+                task.end_files(&mut self.disk);
                 let whole = task.finish(&mut self.disk);
                 let lines = task.lines.take_results();
                 result

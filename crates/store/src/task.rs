@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use flagperf_archive::Unpacker;
 use flagperf_model::{CaseResult, NodeName, NodeTask, SampleBlock, SeriesDecl};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub const NODE_RESULT_SCHEMA: &str = "flagperf.result/1";
 pub(crate) const SAMPLES: &str = "samples.fps";
 /// Name of the result file in a task's directory.
 pub(crate) const RESULT: &str = "result.json";
+
+/// Name of the directory that receives the files that a task left.
+pub(crate) const FILES: &str = "files";
 
 /// The content of a node's `result.json`: the part of a case's result that belongs to this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +61,8 @@ pub(crate) struct TaskFiles {
     pub(crate) lines: Lines,
     series: Vec<SeriesDecl>,
     samples: Option<(Writer, Appender)>,
+    /// What the task left on its node, while it is being unpacked.
+    pub(crate) files: Option<Unpacker>,
 }
 
 impl TaskFiles {
@@ -74,6 +80,7 @@ impl TaskFiles {
             lines: Lines::default(),
             series,
             samples: None,
+            files: None,
         }
     }
 
@@ -96,6 +103,22 @@ impl TaskFiles {
         };
         if let Err(error) = result {
             disk.lost(&name, &error);
+        }
+    }
+
+    /// Waits until the files that have come are unpacked.
+    pub(crate) fn end_files(&mut self, disk: &mut Disk) {
+        let Some(unpacker) = self.files.take() else {
+            return;
+        };
+        let name = format!("{}/{FILES}", self.directory);
+        match unpacker.finish() {
+            Ok(unpacked) => {
+                for problem in unpacked.problems {
+                    disk.problem(format!("`{name}`: {problem}"));
+                }
+            }
+            Err(error) => disk.lost(&name, &error),
         }
     }
 

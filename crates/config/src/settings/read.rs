@@ -97,7 +97,7 @@ fn read_root(reader: &mut Reader<'_>, table: &DeTable<'_>, path: &Path) -> Setti
         master_port: root
             .get("master_port")
             .and_then(|value| port(reader, value))
-            .unwrap_or(default.master_port),
+            .or(default.master_port),
         max_parallel: root
             .get("max_parallel")
             .and_then(|value| number(reader, value, "a whole number", 1..=4096))

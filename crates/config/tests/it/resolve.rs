@@ -93,7 +93,7 @@ fn without_a_word_about_nodes_the_run_is_local() {
                 silent: Duration::from_secs(10),
                 lost: Duration::from_secs(30),
             },
-            master_port: 29501,
+            master_port: None,
             max_parallel: 64,
             environment: Environment::Host,
             environment_reason: None,
@@ -161,7 +161,10 @@ host = "alias4"
     );
     let inventory = accept(&settings, &Choice::default());
     assert_eq!(named(&inventory), "node[01-04]");
-    assert_eq!((inventory.master_port, inventory.max_parallel), (1234, 2));
+    assert_eq!(
+        (inventory.master_port, inventory.max_parallel),
+        (Some(1234), 2)
+    );
     assert_eq!(inventory.environment, Environment::InContainer);
     assert_eq!(
         inventory.timing,

@@ -51,6 +51,10 @@ impl Consumer for Listeners {
             Emission::Output { node, rank, bytes } => {
                 self.recorder.output(*node as u32, *rank, bytes);
             }
+            Emission::Files { node, bytes } => {
+                self.recorder.files(*node as u32, bytes.to_vec());
+            }
+            Emission::FilesEnded { node } => self.recorder.files_ended(*node as u32),
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);
                 if let (Printer::Progress(progress), Some(last)) =

@@ -1,11 +1,12 @@
 //! `flagperf list`: the cases and whether this machine can run them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use flagperf_host::Root;
-use flagperf_library::Library;
-use flagperf_model::{NodeName, Outcome, RunId};
+use flagperf_library::{Library, PlanNode};
+use flagperf_model::{Environment, Launcher, NodeName, NodeSpec, Outcome, ProgramSource, RunId};
 use owo_colors::OwoColorize;
 
 use crate::cli::ListArgs;
@@ -15,7 +16,13 @@ use crate::output::print;
 pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let library = library(args.case_directory.as_deref())?;
     let facts = flagperf_host::facts(&Root::new("/"));
-    let node = NodeName::new("localhost").map_err(Failure::internal)?;
+    let node = NodeSpec {
+        name: NodeName::new("localhost").map_err(Failure::internal)?,
+        launcher: Launcher::Local,
+        address: None,
+        env: BTreeMap::new(),
+        program: ProgramSource::default(),
+    };
     let plan = flagperf_library::plan(&flagperf_library::PlanRequest {
         run: RunId::new("run-list").map_err(Failure::internal)?,
         library: &library,
@@ -26,8 +33,12 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
         timeout_s: None,
         stall_s: None,
         interval_ns: 1_000_000_000,
-        nodes: &[(node, facts)],
-        agent_program: "flagperf",
+        nodes: &[PlanNode {
+            spec: node,
+            facts: Some(facts),
+        }],
+        environment: Environment::default(),
+        master: ("127.0.0.1", 1),
     })
     .map_err(Failure::internal)?;
     let width = library

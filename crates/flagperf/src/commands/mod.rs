@@ -21,7 +21,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
 }
 
 fn agent() -> Result<Exit, Failure> {
-    flagperf_agent::serve(std::io::stdin(), std::io::stdout())
+    let build = flagperf_transport::own_hash().map_err(Failure::internal)?;
+    flagperf_agent::serve(std::io::stdin(), std::io::stdout(), build, run::VERSION)
         .map(|()| Exit::Success)
         .map_err(Failure::internal)
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -5,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use flagperf_library::{Collector, Library, PlanRequest, plan};
+use flagperf_library::{Collector, Library, PlanNode, PlanRequest, plan};
 use flagperf_model::{
-    Better, Entry, MachineFacts, NodeName, NodeScope, ParamKind, ParamValue, RankLayout, RunId,
+    Better, Entry, Environment, Launcher, MachineFacts, NodeName, NodeScope, NodeSpec, ParamKind,
+    ParamValue, ProgramSource, RankLayout, RunId,
 };
 use proptest::prelude::*;
 
@@ -283,15 +285,27 @@ fn the_example_of_the_documentation_works() {
         timeout_s: None,
         stall_s: None,
         interval_ns: 1_000_000_000,
-        nodes: &[(node.clone(), MachineFacts::default())],
-        agent_program: "flagperf",
+        nodes: &[PlanNode {
+            spec: NodeSpec {
+                name: node.clone(),
+                launcher: Launcher::Local,
+                address: None,
+                env: BTreeMap::new(),
+                program: ProgramSource::Placed,
+            },
+            facts: Some(MachineFacts::default()),
+        }],
+        environment: Environment::Host,
+        master: ("127.0.0.1", 29500),
     })
     .unwrap();
-    let process = &plan.cases[0].tasks[0].processes[0];
-    let output = Command::new(&process.argv[0])
+    let task = &plan.cases[0].tasks[0];
+    let process = &task.processes[0];
+    let directory = Path::new(task.case_directory.as_ref().unwrap());
+    let output = Command::new(directory.join(&process.argv[0]))
         .args(&process.argv[1..])
         .envs(&process.env)
-        .current_dir(process.cwd.as_ref().unwrap())
+        .current_dir(directory)
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -38,6 +38,8 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         },
         expected_s: None,
         unsupported: None,
+        skipped: None,
+        left_out: Vec::new(),
         named: false,
         tasks: vec![NodeTask {
             node: node(),
@@ -45,6 +47,7 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
             directory: String::new(),
             log: String::new(),
             processes: vec![process(0), process(1)],
+            case_directory: None,
         }],
     }
 }

@@ -1,6 +1,12 @@
-use flagperf_library::{Library, PlanRequest, plan};
-use flagperf_model::{CpuFacts, MachineFacts, NodeName, NumaNode, Plan, RunId};
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+
+use flagperf_library::{Library, PlanNode, PlanRequest, plan};
+use flagperf_model::{
+    CpuFacts, Environment, Launcher, MachineFacts, NodeName, NodeSpec, NumaNode, Plan,
+    ProgramSource, RunId,
+};
 
 fn texts(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
@@ -30,8 +36,17 @@ fn machine() -> MachineFacts {
     facts
 }
 
-fn nodes(names: &[&str]) -> Vec<(NodeName, MachineFacts)> {
-    let node = |name: &&str| (NodeName::new(*name).unwrap(), machine());
+fn nodes(names: &[&str]) -> Vec<PlanNode> {
+    let node = |name: &&str| PlanNode {
+        spec: NodeSpec {
+            name: NodeName::new(*name).unwrap(),
+            launcher: Launcher::Local,
+            address: None,
+            env: BTreeMap::new(),
+            program: ProgramSource::Placed,
+        },
+        facts: Some(machine()),
+    };
     names.iter().map(node).collect()
 }
 
@@ -42,7 +57,7 @@ struct Wish {
     rounds: u32,
     duration_s: f64,
     timeout_s: Option<f64>,
-    nodes: Vec<(NodeName, MachineFacts)>,
+    nodes: Vec<PlanNode>,
 }
 
 impl Wish {
@@ -70,7 +85,8 @@ impl Wish {
             stall_s: None,
             interval_ns: 1_000_000_000,
             nodes: &self.nodes,
-            agent_program: "/opt/flagperf",
+            environment: Environment::Host,
+            master: ("10.0.0.1", 29500),
         })
         .map_err(|errors| errors.to_string())
     }
@@ -104,7 +120,7 @@ fn a_built_in_case_down_to_every_process() {
     };
     assert_eq!(
         first.argv.join(" "),
-        "/opt/flagperf case gemm-fp64 --duration 5 --param k=8 --param m=4096"
+        "{flagperf} case gemm-fp64 --duration 5 --param k=8 --param m=4096"
     );
     assert_eq!(
         (&first.cpus[..], &second.cpus[..]),
@@ -120,10 +136,15 @@ fn a_built_in_case_down_to_every_process() {
         env,
         [
             "FLAGPERF_CASE=computation-FP64",
+            "FLAGPERF_NODE=here",
+            "FLAGPERF_NODES=here",
             "FLAGPERF_ROUND=1",
             "FLAGPERF_RUN=run20261123120000-abc123",
             "LOCAL_RANK=1",
             "LOCAL_WORLD_SIZE=2",
+            "MASTER_ADDR=127.0.0.1",
+            "MASTER_PORT=29500",
+            "NNODES=1",
             "NODE_RANK=0",
             "RANK=1",
             "WORLD_SIZE=2",
@@ -132,7 +153,7 @@ fn a_built_in_case_down_to_every_process() {
 }
 
 #[test]
-fn ranks_count_on_over_nodes_and_rounds_have_directories() {
+fn each_node_counts_its_own_ranks_and_rounds_have_directories() {
     let mut wish = Wish::new(&["interconnect-P2P_intraserver"], &[]);
     wish.nodes = nodes(&["a", "b"]);
     wish.rounds = 2;
@@ -147,7 +168,7 @@ fn ranks_count_on_over_nodes_and_rounds_have_directories() {
         "interconnect-P2P_intraserver/round2/b_noderank1"
     );
     let process = &task.processes[0];
-    assert_eq!(process.rank, 2);
+    assert_eq!((process.rank, task.node_rank), (0, 1));
     let env = |name: &str| process.env[name].as_str();
     assert_eq!(
         [
@@ -156,12 +177,12 @@ fn ranks_count_on_over_nodes_and_rounds_have_directories() {
             env("LOCAL_RANK"),
             env("LOCAL_WORLD_SIZE")
         ],
-        ["2", "4", "0", "2"]
+        ["0", "2", "0", "2"]
     );
-    assert_eq!([env("NODE_RANK"), env("FLAGPERF_ROUND")], ["1", "2"]);
+    assert_eq!([env("NODE_RANK"), env("FLAGPERF_ROUND")], ["0", "2"]);
     assert_eq!(
         process.argv,
-        texts(&["/opt/flagperf", "case", "p2p", "--duration", "0.5"])
+        texts(&["{flagperf}", "case", "p2p", "--duration", "0.5"])
     );
     assert_eq!(wish.plan().unwrap(), plan);
 }
@@ -188,10 +209,12 @@ fn what_a_machine_lacks_is_named_and_nothing_is_started() {
     );
     wish = Wish::new(&["interconnect-MPI_intraserver"], &[]);
     wish.nodes = nodes(&["a", "b"]);
-    wish.nodes[1].1.cpu.core_cpus = vec![1];
+    for node in &mut wish.nodes {
+        node.facts.as_mut().unwrap().cpu.core_cpus = vec![1];
+    }
     assert_eq!(
         wish.plan().unwrap().cases[0].unsupported.as_deref(),
-        Some("at least 2 cores on node b")
+        Some("at least 2 cores")
     );
 }
 
@@ -231,7 +254,7 @@ fn threads_beyond_the_cores_of_a_rank_are_refused() {
     );
     let mut wish = Wish::new(&names[..1], &["threads=2"]);
     wish.nodes = nodes(&["a", "b"]);
-    wish.nodes[1].1.cpu.core_cpus = vec![0, 1, 2];
+    wish.nodes[1].facts.as_mut().unwrap().cpu.core_cpus = vec![0, 1, 2];
     assert_eq!(
         wish.plan().unwrap_err(),
         "the parameter `threads` of `computation-FP64`: `2` is more than a rank has cores on node b; expected at most 1, the number of cores of its smallest rank"
@@ -250,6 +273,145 @@ fn what_a_program_means_by_threads_is_its_own_affair() {
     let mut wish = Wish::new(&["own"], &["threads=64"]);
     wish.library = wish.library.with_directory(root.path()).unwrap();
     assert!(wish.plan().is_ok());
+}
+
+/// A case of one's own that spans its nodes, or not.
+fn own(root: &Path, scope: &str) -> Library {
+    fs::create_dir_all(root.join("own")).unwrap();
+    let text = format!(
+        "summary = \"x\"\nentry.argv = [\"true\"]\nranks = \"numa\"\nnodes = \"{scope}\"\nneeds_any = [[\"avx512f\"]]\n"
+    );
+    fs::write(root.join("own/case.toml"), text).unwrap();
+    Library::builtin().unwrap().with_directory(root).unwrap()
+}
+
+/// For every process: its node, and the values of the variables that tell it where it is.
+fn places(plan: &Plan) -> Vec<String> {
+    let names = [
+        "RANK",
+        "WORLD_SIZE",
+        "NODE_RANK",
+        "NNODES",
+        "FLAGPERF_NODES",
+        "MASTER_ADDR",
+        "FLAGPERF_NODE",
+    ];
+    let tasks = plan.cases[0].tasks.iter();
+    tasks
+        .flat_map(|task| {
+            task.processes.iter().map(|process| {
+                assert_eq!(process.env["RANK"], process.rank.to_string());
+                let values = names.map(|name| process.env[name].as_str());
+                format!("{} {}", task.directory, values.join(" "))
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn a_case_that_spans_its_nodes_has_one_world() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wish = Wish::new(&["own"], &[]);
+    wish.nodes = nodes(&["a", "b"]);
+    wish.nodes[1].spec.env = BTreeMap::from([
+        ("MINE".to_owned(), "1".to_owned()),
+        ("RANK".to_owned(), "99".to_owned()),
+    ]);
+    wish.library = own(root.path(), "all");
+    let plan = wish.plan().unwrap();
+    assert_eq!(
+        places(&plan),
+        [
+            "own/a_noderank0 0 4 0 2 a,b 10.0.0.1 a",
+            "own/a_noderank0 1 4 0 2 a,b 10.0.0.1 a",
+            "own/b_noderank1 2 4 1 2 a,b 10.0.0.1 b",
+            "own/b_noderank1 3 4 1 2 a,b 10.0.0.1 b",
+        ]
+    );
+    // What is set for a node reaches its processes, but cannot tell them who they are.
+    assert_eq!(plan.cases[0].tasks[1].processes[0].env["MINE"], "1");
+    assert!(!plan.cases[0].tasks[0].processes[0].env.contains_key("MINE"));
+
+    wish.library = own(root.path(), "each");
+    assert_eq!(
+        places(&wish.plan().unwrap()),
+        [
+            "own/a_noderank0 0 2 0 1 a 127.0.0.1 a",
+            "own/a_noderank0 1 2 0 1 a 127.0.0.1 a",
+            "own/b_noderank1 0 2 0 1 b 127.0.0.1 b",
+            "own/b_noderank1 1 2 0 1 b 127.0.0.1 b",
+        ]
+    );
+}
+
+#[test]
+fn a_node_that_lacks_something_is_left_out_or_stops_the_case() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wish = Wish::new(&["own"], &[]);
+    wish.nodes = nodes(&["a", "b", "c"]);
+    wish.nodes[1].facts.as_mut().unwrap().cpu.features.clear();
+    wish.library = own(root.path(), "each");
+    let plan = wish.plan().unwrap();
+    let case = &plan.cases[0];
+    assert_eq!((&case.unsupported, &case.skipped), (&None, &None));
+    assert_eq!(
+        case.left_out,
+        [(NodeName::new("b").unwrap(), "avx512f".to_owned())]
+    );
+    // The others keep their places in the list of nodes.
+    let ranks: Vec<u32> = case.tasks.iter().map(|task| task.node_rank).collect();
+    assert_eq!(ranks, [0, 2]);
+
+    wish.library = own(root.path(), "all");
+    let case = wish.plan().unwrap().cases.remove(0);
+    assert_eq!(case.unsupported.as_deref(), Some("avx512f on node b"));
+    assert!(case.tasks.is_empty() && case.left_out.is_empty());
+
+    for node in &mut wish.nodes {
+        node.facts.as_mut().unwrap().cpu.features.clear();
+    }
+    for scope in ["each", "all"] {
+        wish.library = own(root.path(), scope);
+        let case = wish.plan().unwrap().cases.remove(0);
+        assert_eq!(case.unsupported.as_deref(), Some("avx512f"), "{scope}");
+    }
+}
+
+#[test]
+fn a_missing_node_stops_only_cases_that_span_all() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wish = Wish::new(&["own"], &[]);
+    wish.nodes = nodes(&["a", "b", "c"]);
+    wish.nodes[1].facts = None;
+    wish.library = own(root.path(), "all");
+    let plan = wish.plan().unwrap();
+    let case = &plan.cases[0];
+    assert_eq!(case.unsupported, None);
+    assert_eq!(
+        case.skipped.as_deref(),
+        Some("it spans all nodes, and one is missing: b")
+    );
+    assert!(case.tasks.is_empty());
+    assert_eq!(plan.nodes.len(), 3);
+
+    wish.library = own(root.path(), "each");
+    assert_eq!(
+        places(&wish.plan().unwrap()),
+        [
+            "own/a_noderank0 0 2 0 1 a 127.0.0.1 a",
+            "own/a_noderank0 1 2 0 1 a 127.0.0.1 a",
+            "own/c_noderank2 0 2 0 1 c 127.0.0.1 c",
+            "own/c_noderank2 1 2 0 1 c 127.0.0.1 c",
+        ]
+    );
+    wish.nodes[0].facts = None;
+    wish.library = own(root.path(), "all");
+    assert_eq!(
+        wish.plan().unwrap().cases[0].skipped.as_deref(),
+        Some("it spans all nodes, and some are missing: a, b")
+    );
+    wish.nodes[2].facts = None;
+    assert_eq!(wish.plan().unwrap_err(), "there is no node to run on");
 }
 
 const OWN: &str = r#"
@@ -284,13 +446,14 @@ fn a_program_of_ones_own() {
     assert_eq!(
         process.argv,
         texts(&[
-            &format!("{home}/bin/go"),
+            "bin/go",
             "--size=2048,{param.size}",
             "{param.size}",
             "{other}"
         ])
     );
-    assert_eq!(process.cwd.as_deref(), Some(home));
+    assert_eq!(process.cwd, None);
+    assert_eq!(case.tasks[0].case_directory.as_deref(), Some(home));
     assert_eq!(process.cpus, [1]);
     assert_eq!(process.env["FLAGPERF_PARAM_SIZE"], "2048");
     assert_eq!(process.env["FLAGPERF_PARAM_MODE"], "{param.size}");

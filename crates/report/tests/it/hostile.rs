@@ -54,6 +54,7 @@ fn hostile() -> RunData {
     }
     let last = record.results.last_mut().unwrap();
     last.outcome = Outcome::Failed {
+        also: Vec::new(),
         node: node(),
         stage: flagperf_model::Stage::Run,
         cause: Cause::Reported {

@@ -76,7 +76,9 @@ fn decimal_points_stand_below_each_other() {
 fn several_nodes_are_told_apart() {
     let mut data = run(Size::SMALL);
     let other = flagperf_model::NodeName::new("node1").unwrap();
-    data.record.plan.nodes.push(other.clone());
+    let mut spec = data.record.plan.nodes[0].clone();
+    spec.name = other.clone();
+    data.record.plan.nodes.push(spec);
     let mut second = data.record.nodes[0].clone();
     second.name = other.clone();
     second.facts = None;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flagperf_model::{
-    Absent, Better, CaseName, CaseSpec, Cause, CpuFacts, Entry, Event, EventKind, Limits,
-    MachineFacts, Measurement, MemoryFacts, MetricName, MonitorCost, MonitorSpec, NodeName,
-    NodeRecord, NodeScope, NodeTask, Outcome, Phase, Plan, PlannedCase, ProcessSpec, RUN_SCHEMA,
-    RankLayout, RunRecord, RunState, SampleBlock, Scope, SeriesDecl, SeriesKind, Spread, Stage,
-    Suite, Timestamp, Unit, Verification,
+    Absent, Better, CaseName, CaseSpec, Cause, ClockOffset, CpuFacts, Entry, Environment, Event,
+    EventKind, Launcher, Limits, MachineFacts, Measurement, MemoryFacts, MetricName, MonitorCost,
+    MonitorSpec, NodeName, NodeRecord, NodeScope, NodeSpec, NodeTask, Outcome, Phase, Plan,
+    PlannedCase, ProcessSpec, ProgramSource, RUN_SCHEMA, RankLayout, RunRecord, RunState,
+    SampleBlock, Scope, SeriesDecl, SeriesKind, Spread, Stage, Suite, Timestamp, Unit,
+    Verification,
 };
 use flagperf_store::{Recorder, new_run_id};
 
@@ -54,6 +55,8 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         },
         expected_s: Some(6.5),
         unsupported: None,
+        skipped: None,
+        left_out: Vec::new(),
         named: false,
         tasks: vec![NodeTask {
             node: node(),
@@ -67,7 +70,18 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
                 cwd: None,
                 cpus: vec![0, 1],
             }],
+            case_directory: None,
         }],
+    }
+}
+
+pub(crate) fn node_spec(name: &NodeName) -> NodeSpec {
+    NodeSpec {
+        name: name.clone(),
+        launcher: Launcher::Local,
+        address: None,
+        env: BTreeMap::new(),
+        program: ProgramSource::Placed,
     }
 }
 
@@ -83,7 +97,8 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
         state: RunState::Running,
         plan: Plan {
             run,
-            nodes: vec![node()],
+            nodes: vec![node_spec(&node())],
+            environment: Environment::Host,
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
             },
@@ -93,6 +108,8 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             name: node(),
             rank: 0,
             facts: None,
+            clock: None,
+            bad: None,
             series: Vec::new(),
             absent: Vec::new(),
         }],
@@ -202,6 +219,8 @@ pub(crate) fn begin(results: &Path, cases: Vec<PlannedCase>, random: u64) -> Rec
             version: "0.1.0".into(),
             directory,
             cases: count,
+            environment: Environment::Host,
+            environment_reason: None,
         },
     ));
     recorder.event(&event(
@@ -209,6 +228,7 @@ pub(crate) fn begin(results: &Path, cases: Vec<PlannedCase>, random: u64) -> Rec
         EventKind::NodeReady {
             node: node(),
             facts: Box::new(facts()),
+            clock: ClockOffset::default(),
         },
     ));
     let absent = vec![Absent {
@@ -310,6 +330,7 @@ pub(crate) fn exit_3() -> Outcome {
         node: node(),
         stage: Stage::Run,
         cause: Cause::Exit { rank: 0, status: 3 },
+        also: Vec::new(),
     }
 }
 

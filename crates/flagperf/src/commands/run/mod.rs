@@ -1,0 +1,396 @@
+//! `flagperf run`: from the command line to the record and its summary.
+
+mod bring_up;
+mod dry_run;
+mod inventory;
+mod signals;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flagperf_config::Inventory;
+use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, now};
+use flagperf_library::{Library, PlanNode, PlanRequest};
+use flagperf_model::{
+    BadNode, Environment, Event, EventKind, Launcher, NodeRecord, NodeSpec, Plan, RUN_SCHEMA,
+    RunId, RunRecord, RunState, Timestamp,
+};
+use flagperf_store::Recorder;
+
+use crate::cli::RunArgs;
+use crate::commands::consumers::{Listeners, Printer};
+use crate::commands::{list, report};
+use crate::exit::{Exit, Failure};
+use crate::output::{print, warn};
+use crate::progress::Progress;
+use bring_up::BroughtUp;
+
+/// How long an agent may take to leave.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// A clock that is off by more than this is told, in seconds.
+const CLOCK_OFF: f64 = 1.0;
+
+/// The port where ranks meet if the first node had none to offer: the one that FlagPerf's own
+/// configurations name.
+const MASTER_PORT: u16 = 29501;
+
+/// The version in records and of agents: the program's own.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let library = list::library(args.case_directory.as_deref())?;
+    check_request(args, &library)?;
+    // Orphans of an agent that was killed become ours, so that they can be ended.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| Failure::internal(std::io::Error::from(error)))?;
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One thread carries the channels, so that heartbeats go on while this one waits for a disk.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Failure::internal)?;
+    let exit = runtime.block_on(run_on(args, &library));
+    runtime.shutdown_background();
+    let left = flagperf_agent::end_everything_below(std::process::id(), LEAVING);
+    if !left.is_empty() {
+        warn(&format!(
+            "processes that could not be ended are left: {}",
+            left.join(", ")
+        ));
+    }
+    exit
+}
+
+/// A node needs five open files or so here, and the usual limit is 1024. Processes that are started
+/// inherit the higher one, which harms none.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With the lower limit fewer nodes will do.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
+    let mut interrupts = signals::listen().map_err(Failure::internal)?;
+    let started = now();
+    let inventory = inventory::inventory(&args.nodes)?;
+    let program = std::env::current_exe().map_err(Failure::internal)?;
+    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+        BroughtUp::Done(nodes, bad) => (nodes, bad),
+        BroughtUp::Interrupted => {
+            warn("interrupted before anything was started");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
+        flagperf_engine::close_all(nodes, LEAVING).await;
+        return Err(bring_up::failure(&bad, inventory.nodes.len()));
+    }
+    let prepared = plan(args, library, &inventory, &nodes, started).and_then(|plan| {
+        let trees = trees(&plan)?;
+        Ok((plan, trees))
+    });
+    let (plan, trees) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            flagperf_engine::close_all(nodes, LEAVING).await;
+            return Err(failure);
+        }
+    };
+    if args.dry_run {
+        flagperf_engine::close_all(nodes, LEAVING).await;
+        return dry_run::print_plan(&plan, &bad, &program.display().to_string(), args.json);
+    }
+    let recorder = match Recorder::create(&args.results, record(&plan, &nodes, &bad, started)) {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            flagperf_engine::close_all(nodes, LEAVING).await;
+            return Err(Failure::usage(error));
+        }
+    };
+    let directory = recorder.directory().to_owned();
+    let mut listeners = Listeners {
+        recorder,
+        printer: printer(args),
+    };
+    tell(
+        &mut listeners,
+        started,
+        EventKind::RunStarted {
+            run: plan.run.clone(),
+            version: VERSION.to_owned(),
+            directory: directory.display().to_string(),
+            cases: plan.cases.len() as u32,
+            environment: plan.environment,
+            environment_reason: inventory.environment_reason.clone(),
+        },
+    );
+    tell_of_nodes(&mut listeners, &plan, &nodes, bad);
+    let rounds: Vec<usize> = (0..plan.cases.len()).collect();
+    let request = RunRequest {
+        plan: &plan,
+        rounds: &rounds,
+        trees: &trees,
+        tolerant: args.continue_on_bad_nodes,
+    };
+    let totals = flagperf_engine::run(&request, nodes, interrupts, &mut listeners).await;
+    Ok(conclude(args, listeners, totals, &directory))
+}
+
+fn tell(listeners: &mut Listeners, at: Timestamp, what: EventKind) {
+    listeners.take(&Emission::Event(&Event { at, what }));
+}
+
+/// What is to be said of the nodes before the first case.
+fn tell_of_nodes(listeners: &mut Listeners, plan: &Plan, nodes: &[Node], bad: Vec<BadNode>) {
+    for node in nodes {
+        listeners
+            .recorder
+            .node_series(&node.spec.name, node.series.clone(), node.absent.clone());
+    }
+    for node in bad {
+        tell(listeners, now(), EventKind::NodeBad(node));
+    }
+    let mut warnings = Vec::new();
+    for node in nodes {
+        let name = &node.spec.name;
+        let ahead = node.clock().ahead_s;
+        if ahead.abs() > CLOCK_OFF {
+            let way = if ahead > 0.0 { "ahead of" } else { "behind" };
+            warnings.push(format!(
+                "the clock of {name} is {:.1} s {way} this machine's; moments in the record are put right",
+                ahead.abs()
+            ));
+        }
+        if let Some(line) = node.noise().lines().next() {
+            warnings.push(format!(
+                "the login shell of {name} prints where there is no terminal ({line:?}); that is harmless here, but breaks scp and rsync: let its start-up files do so only in interactive shells"
+            ));
+        }
+    }
+    if plan.environment == Environment::Host
+        && let Some(node) = nodes.iter().find(|node| is_container(node))
+    {
+        warnings.push(format!(
+            "{} is a container ({}): with EXEC_IN_CONTAINER=True or --in-container, nodes are taken for containers that exist already",
+            node.spec.name,
+            node.facts.virtualization.as_deref().unwrap_or_default()
+        ));
+    }
+    for message in warnings {
+        tell(listeners, now(), EventKind::Warning { message });
+    }
+}
+
+/// True for names that stand for container runtimes and not for hypervisors.
+fn is_container(node: &Node) -> bool {
+    const RUNTIMES: [&str; 7] = [
+        "docker",
+        "podman",
+        "kubernetes",
+        "containerd",
+        "lxc",
+        "oci",
+        "systemd-nspawn",
+    ];
+    let kind = node.facts.virtualization.as_deref().unwrap_or_default();
+    RUNTIMES
+        .iter()
+        .any(|name| kind.split(' ').any(|word| word == *name))
+}
+
+/// The directories of cases, packed for nodes that are not this machine.
+fn trees(plan: &Plan) -> Result<BTreeMap<String, Arc<[u8]>>, Failure> {
+    let distant: BTreeSet<_> = plan
+        .nodes
+        .iter()
+        .filter(|node| node.launcher != Launcher::Local)
+        .map(|node| &node.name)
+        .collect();
+    let tasks = plan.cases.iter().flat_map(|case| &case.tasks);
+    let paths: BTreeSet<&String> = tasks
+        .filter(|task| distant.contains(&task.node))
+        .filter_map(|task| task.case_directory.as_ref())
+        .collect();
+    let mut trees = BTreeMap::new();
+    for path in paths {
+        let unreadable = |why: String| {
+            Failure::usage(format!(
+                "the case directory `{path}` cannot be copied to the nodes: {why}"
+            ))
+        };
+        let mut packed = Vec::new();
+        let report = flagperf_archive::pack(Path::new(path), &mut packed)
+            .map_err(|error| unreadable(error.to_string()))?;
+        if let Some(problem) = report.problems.first() {
+            return Err(unreadable(problem.clone()));
+        }
+        trees.insert(path.clone(), packed.into());
+    }
+    Ok(trees)
+}
+
+/// What can be refused before anything is started.
+fn check_request(args: &RunArgs, library: &Library) -> Result<(), Failure> {
+    let specs = library.select(&args.cases).map_err(Failure::usage)?;
+    flagperf_library::parse_params(&args.params, &specs).map_err(Failure::usage)?;
+    if let Some(timeout) = args.timeout
+        && timeout < args.duration
+        && specs
+            .iter()
+            .any(|spec| library.is_builtin(spec.name.as_str()))
+    {
+        return Err(Failure::usage(format!(
+            "--timeout {} is shorter than --duration {}: no built-in case could pass",
+            seconds(timeout),
+            seconds(args.duration)
+        ))
+        .hint("give a longer --timeout, or a shorter --duration"));
+    }
+    Ok(())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn plan(
+    args: &RunArgs,
+    library: &Library,
+    inventory: &Inventory,
+    nodes: &[Node],
+    started: Timestamp,
+) -> Result<Plan, Failure> {
+    let planned: Vec<PlanNode> = inventory
+        .nodes
+        .iter()
+        .map(|spec| PlanNode {
+            spec: spec.clone(),
+            facts: nodes
+                .iter()
+                .find(|node| node.spec.name == spec.name)
+                .map(|node| node.facts.clone()),
+        })
+        .collect();
+    let (address, port) = meeting_point(inventory, nodes);
+    flagperf_library::plan(&PlanRequest {
+        run: new_run_id(started),
+        library,
+        names: &args.cases,
+        params: &args.params,
+        rounds: args.rounds,
+        duration_s: args.duration.as_secs_f64(),
+        timeout_s: args.timeout.map(|timeout| timeout.as_secs_f64()),
+        stall_s: args.stall.map(|stall| stall.as_secs_f64()),
+        interval_ns: args.interval.as_nanos() as u64,
+        nodes: &planned,
+        environment: inventory.environment,
+        master: (&address, port),
+    })
+    .map_err(Failure::usage)
+}
+
+fn meeting_point(inventory: &Inventory, nodes: &[Node]) -> (String, u16) {
+    let Some(first) = nodes.first() else {
+        return ("127.0.0.1".to_owned(), MASTER_PORT);
+    };
+    let alone = inventory.nodes.len() == 1;
+    let address = inventory::master_address(&first.spec, alone, first.address.as_deref());
+    let port = inventory.master_port.or(first.free_port);
+    (address, port.unwrap_or(MASTER_PORT))
+}
+
+fn new_run_id(started: Timestamp) -> RunId {
+    let mut random = [0; 8];
+    // If the kernel has no random numbers yet, the process id and the moment must do: the name
+    // only has to be one that no other run of this directory has.
+    if rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::NONBLOCK).is_err() {
+        random = (started.0.cast_unsigned() ^ u64::from(std::process::id()) << 40).to_le_bytes();
+    }
+    flagperf_store::new_run_id(started, u64::from_le_bytes(random))
+}
+
+fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> RunRecord {
+    let of_node = |(rank, spec): (usize, &NodeSpec)| {
+        let node = nodes.iter().find(|node| node.spec.name == spec.name);
+        NodeRecord {
+            name: spec.name.clone(),
+            rank: rank as u32,
+            facts: node.map(|node| node.facts.clone()),
+            clock: node.map(Node::clock),
+            bad: bad.iter().find(|bad| bad.node == spec.name).cloned(),
+            series: node.map(|node| node.series.clone()).unwrap_or_default(),
+            absent: node.map(|node| node.absent.clone()).unwrap_or_default(),
+        }
+    };
+    RunRecord {
+        schema: RUN_SCHEMA.to_owned(),
+        run: plan.run.clone(),
+        version: VERSION.to_owned(),
+        command: std::env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+        started,
+        ended: None,
+        state: RunState::Running,
+        plan: plan.clone(),
+        nodes: plan.nodes.iter().enumerate().map(of_node).collect(),
+        results: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn printer(args: &RunArgs) -> Printer {
+    if args.json {
+        Printer::Json { error: None }
+    } else if args.quiet {
+        Printer::Quiet
+    } else {
+        Printer::Progress(Progress::new(std::io::stderr().is_terminal()))
+    }
+}
+
+/// Ends the record, shows the summary, and judges.
+fn conclude(args: &RunArgs, listeners: Listeners, totals: Totals, directory: &Path) -> Exit {
+    let mut unwritten = match listeners.printer {
+        Printer::Json { error } => error,
+        Printer::Quiet | Printer::Progress(_) => None,
+    };
+    let interrupted = totals.interrupts > 0;
+    let state = if interrupted {
+        RunState::Interrupted
+    } else {
+        RunState::Finished
+    };
+    let mut problems = listeners.recorder.finish(state);
+    if let Err(failure) = report::write_page(directory) {
+        problems.push(failure.text());
+    }
+    if !args.quiet && !args.json {
+        match report::summary(directory) {
+            Ok(text) => unwritten = print(&text).err(),
+            Err(failure) => problems.push(failure.text()),
+        }
+    }
+    if let Some(error) = unwritten {
+        problems.push(format!("standard output cannot be written: {error}"));
+    }
+    for problem in &problems {
+        warn(&format!("the record is incomplete: {problem}"));
+    }
+    if interrupted {
+        Exit::Interrupted
+    } else if totals.failed > 0 {
+        Exit::CaseFailed
+    } else if !problems.is_empty() {
+        Exit::RecordIncomplete
+    } else {
+        Exit::Success
+    }
+}
