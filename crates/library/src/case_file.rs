@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 use crate::param_decl::read_param;
 
 /// The measurements that the program's `case` command knows.
-pub(crate) const KERNELS: [&str; 9] = [
+pub(crate) const KERNELS: [&str; 11] = [
     "gemm-fp64",
     "gemm-fp32",
     "gemm-bf16",
@@ -26,7 +26,17 @@ pub(crate) const KERNELS: [&str; 9] = [
     "memory-capacity",
     "p2p",
     "allreduce",
+    "p2p-tcp",
+    "allreduce-tcp",
 ];
+
+/// Those that measure between nodes.
+const SPANNING: [&str; 2] = ["p2p-tcp", "allreduce-tcp"];
+
+/// Whether a case is measured by a kernel that needs at least two nodes.
+pub(crate) fn spans_nodes(entry: &Entry) -> bool {
+    matches!(entry, Entry::Kernel(kernel) if SPANNING.contains(&kernel.as_str()))
+}
 
 const KEYS: [&str; 8] = [
     "summary",
@@ -91,6 +101,9 @@ fn read_root(reader: &mut Reader<'_>, name: CaseName, table: &DeTable<'_>) -> Op
     let entry = read_entry(reader, &root, &params);
     let needs_any = read_needs(reader, &root);
     let metrics = read_metrics(reader, &root);
+    if let Some(entry) = &entry {
+        check_scope(reader, &root, entry, nodes, ranks);
+    }
     Some(CaseSpec {
         name,
         suite: suite?,
@@ -102,6 +115,40 @@ fn read_root(reader: &mut Reader<'_>, name: CaseName, table: &DeTable<'_>) -> Op
         metrics,
         params,
     })
+}
+
+/// A built-in measurement is of a node or between nodes, and of no use the other way.
+fn check_scope(
+    reader: &mut Reader<'_>,
+    root: &Section<'_>,
+    entry: &Entry,
+    nodes: Option<NodeScope>,
+    ranks: Option<RankLayout>,
+) {
+    let Entry::Kernel(kernel) = entry else {
+        return;
+    };
+    let mut wrong = |key: &str, message: String| {
+        if let Some(value) = root.get(key).or_else(|| root.get("entry")) {
+            reader.wrong(value.span(), message);
+        }
+    };
+    let kernel = shown(kernel);
+    if !spans_nodes(entry) {
+        if nodes == Some(NodeScope::All) {
+            let message = format!("`{kernel}` measures a node; expected `nodes = \"each\"`");
+            wrong("nodes", message);
+        }
+        return;
+    }
+    if nodes == Some(NodeScope::Each) {
+        let message = format!("`{kernel}` measures between nodes; expected `nodes = \"all\"`");
+        wrong("nodes", message);
+    }
+    if ranks.is_some_and(|ranks| ranks != RankLayout::Node) {
+        let message = format!("`{kernel}` has one rank on each node; expected `ranks = \"node\"`");
+        wrong("ranks", message);
+    }
 }
 
 fn read_entry(

@@ -21,8 +21,8 @@ macro_rules! built_in {
 }
 
 /// The built-in cases, in the order they run when none is named: arithmetic from the widest format
-/// to the narrowest, then memory, then interconnects.
-const BUILT_IN: [(&str, &str); 9] = [
+/// to the narrowest, then memory, then interconnects, last those between nodes.
+const BUILT_IN: [(&str, &str); 11] = [
     built_in!("computation-FP64"),
     built_in!("computation-FP32"),
     built_in!("computation-BF16"),
@@ -32,6 +32,8 @@ const BUILT_IN: [(&str, &str); 9] = [
     built_in!("main_memory-capacity"),
     built_in!("interconnect-P2P_intraserver"),
     built_in!("interconnect-MPI_intraserver"),
+    built_in!("interconnect-P2P_interserver"),
+    built_in!("interconnect-MPI_interserver"),
 ];
 
 /// A `case.toml` longer than this is not one, in bytes.

@@ -9,6 +9,7 @@ use flagperf_model::{
 };
 use flagperf_text::quoted;
 
+use crate::case_file::spans_nodes;
 use crate::layout::{lacking, ranks_on};
 use crate::params::{ParamError, parse_params};
 use crate::process::tasks;
@@ -41,6 +42,17 @@ const OVERHEAD_S: f64 = 2.0;
 /// hang. Clearing pages runs at 10^9 bytes per second and more; a quarter of that allows for a
 /// hypervisor that has to find the memory first.
 const SLOWEST_TOUCH: f64 = 2.5e8;
+
+/// The kernel that measures every pair of nodes, in about as many rounds as there are nodes.
+const PAIRS: &str = "p2p-tcp";
+
+/// What a round takes at least, in seconds, however short the duration is: 0.2 s of measuring, and
+/// the connecting and warming up.
+const LEAST_ROUND_S: f64 = 0.3;
+
+/// What a round may take, in seconds, before it is taken to hang: one with a slow link takes longer,
+/// since each pair has at least three repetitions.
+const SLOWEST_ROUND_S: f64 = 4.0;
 
 /// What the user wants to run, and where.
 #[derive(Debug, Clone)]
@@ -297,8 +309,7 @@ fn obstacles(
 ) -> (Option<String>, Option<String>) {
     let spans = spec.nodes == NodeScope::All;
     // A measurement between nodes has nothing to measure on one.
-    let between = matches!(&spec.entry, Entry::Kernel(kernel) if kernel.ends_with("-tcp"));
-    if between && request.nodes.len() < 2 {
+    if spans_nodes(&spec.entry) && request.nodes.len() < 2 {
         return (Some("at least 2 nodes".to_owned()), None);
     }
     if !left_out.is_empty() && (spans || able == 0) {
@@ -345,6 +356,8 @@ fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {
             if kernel == "memory-capacity" {
                 let largest = request.present().map(|(_, _, facts)| facts.memory.total);
                 measuring + largest.max().unwrap_or(0) as f64 / SLOWEST_TOUCH
+            } else if kernel == PAIRS {
+                measuring + request.nodes.len() as f64 * SLOWEST_ROUND_S
             } else {
                 measuring
             }
@@ -361,6 +374,10 @@ fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {
 /// takes depends on how fast the machine hands it out; both are unknown rather than guessed.
 fn expected(request: &PlanRequest<'_>, spec: &CaseSpec) -> Option<f64> {
     match &spec.entry {
+        Entry::Kernel(kernel) if kernel == PAIRS => {
+            let rounds = request.nodes.len() as f64;
+            Some(request.duration_s.max(rounds * LEAST_ROUND_S) + OVERHEAD_S)
+        }
         Entry::Kernel(kernel) if kernel != "memory-capacity" => {
             Some(request.duration_s + OVERHEAD_S)
         }

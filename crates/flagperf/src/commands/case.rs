@@ -97,7 +97,9 @@ fn cluster() -> Result<Option<Cluster>, Failure> {
             .map(part)
             .join("/"),
         nodes,
-        out: std::env::var_os("FLAGPERF_OUT").map(PathBuf::from),
+        out: std::env::var_os("FLAGPERF_OUT")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
     }))
 }
 
