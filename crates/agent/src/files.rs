@@ -61,7 +61,10 @@ impl SessionFiles {
     pub(crate) fn put(&mut self, tree: TreeId, bytes: Vec<u8>, last: bool) {
         if !self.trees.contains_key(&tree) {
             let begun = match self.directory(&format!("tree-{}", tree.0)) {
-                Ok(path) => Tree::Arriving(Unpacker::start(path)),
+                Ok(path) => match Unpacker::new(&path) {
+                    Ok(unpacker) => Tree::Arriving(unpacker),
+                    Err(error) => Tree::Broken(error.to_string()),
+                },
                 Err(error) => Tree::Broken(error),
             };
             self.trees.insert(tree, begun);
@@ -135,12 +138,9 @@ impl Drop for SessionFiles {
 }
 
 fn ended(unpacker: Unpacker, path: PathBuf) -> Tree {
-    match unpacker.finish() {
-        Ok(unpacked) => match unpacked.problems.into_iter().next() {
-            None => Tree::There(path),
-            Some(problem) => Tree::Broken(problem),
-        },
-        Err(error) => Tree::Broken(error.to_string()),
+    match unpacker.finish().problems.into_iter().next() {
+        None => Tree::There(path),
+        Some(problem) => Tree::Broken(problem),
     }
 }
 

@@ -393,7 +393,9 @@ impl Agent {
                         task: id,
                         rank: process.rank,
                         end: ProcessEnd::NotStarted {
-                            program: process.argv.first().cloned().unwrap_or_default(),
+                            program: spawn::program_path(process, cwd.as_deref())
+                                .display()
+                                .to_string(),
                             reason: error.to_string(),
                         },
                         asked: false,

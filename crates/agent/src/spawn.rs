@@ -42,6 +42,19 @@ pub(crate) struct Place<'a> {
     pub(crate) shared: Option<&'a OwnedFd>,
 }
 
+/// The program of a process. Where a relative one is looked for when a process also changes its directory
+/// is up to the system; the full path leaves no doubt.
+pub(crate) fn program_path(spec: &ProcessSpec, cwd: Option<&Path>) -> PathBuf {
+    let program = spec.argv.first().map(String::as_str).unwrap_or_default();
+    match spec.cwd.as_deref().map(Path::new).or(cwd) {
+        _ if program == OWN_PROGRAM => PathBuf::from("/proc/self/exe"),
+        Some(cwd) if program.contains('/') => {
+            cwd.join(program.strip_prefix("./").unwrap_or(program))
+        }
+        _ => PathBuf::from(program),
+    }
+}
+
 /// Starts a process in a process group of its own, with `output` as its standard output and
 /// standard error and nothing to read. It dies with the thread that calls this. Gives its process id.
 ///
@@ -49,20 +62,12 @@ pub(crate) struct Place<'a> {
 ///
 /// The program or its directory does not exist or may not be used; the cores do not exist.
 pub(crate) fn start(spec: &ProcessSpec, output: PipeWriter, place: &Place<'_>) -> io::Result<u32> {
-    let Some((program, arguments)) = spec.argv.split_first() else {
+    let Some((_, arguments)) = spec.argv.split_first() else {
         return Err(io::Error::other("its argument vector is empty"));
     };
     let shared = place.shared;
     let cwd = spec.cwd.as_deref().map(Path::new).or(place.cwd);
-    let program = match cwd {
-        _ if program == OWN_PROGRAM => PathBuf::from("/proc/self/exe"),
-        // Where a relative program is looked for when a process also changes its directory is up to
-        // the system; the full path leaves no doubt.
-        Some(cwd) if program.contains('/') => {
-            cwd.join(program.strip_prefix("./").unwrap_or(program))
-        }
-        _ => PathBuf::from(program),
-    };
+    let program = program_path(spec, place.cwd);
     if let Some(directory) = cwd
         && !directory.is_dir()
     {

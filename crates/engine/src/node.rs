@@ -71,12 +71,7 @@ pub async fn connect_all(
 ) -> Vec<Result<Node, BadNode>> {
     let gate = Arc::new(Semaphore::new(bring_up.max_parallel.max(1)));
     let window = output_window(nodes.len());
-    let hash: String = bring_up
-        .programs
-        .own_hash()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = bring_up.programs.own_hash_hex();
     let mut attempts = JoinSet::new();
     for (place, spec) in nodes.iter().cloned().enumerate() {
         let nonce = format!("{}{place}", bring_up.secret);

@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run cases and record what they measure
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show the record of a run
     Report(ReportArgs),
     /// List the cases, and whether this machine can run them
@@ -86,6 +86,16 @@ pub(crate) struct RunArgs {
     /// Run what one node can do alone on the nodes that are there, if others cannot take part
     #[arg(long)]
     pub(crate) continue_on_bad_nodes: bool,
+
+    /// Run what has not passed of an earlier run, in its directory and with its plan
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
+            "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
+            "ssh_config", "accept_new_host_keys", "in_container", "continue_on_bad_nodes"]
+    )]
+    pub(crate) resume: Option<PathBuf>,
 
     /// Print what would be done, every process with its arguments, environment and directory, and stop
     #[arg(long)]

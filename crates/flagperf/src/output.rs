@@ -29,3 +29,12 @@ pub(crate) fn warn(message: &str) {
         "warning:".yellow().bold()
     ));
 }
+
+/// Writes something that may help to standard error.
+pub(crate) fn hint(message: &str) {
+    drop(writeln!(
+        anstream::stderr().lock(),
+        "{} {message}",
+        "hint:".cyan().bold()
+    ));
+}

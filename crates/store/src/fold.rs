@@ -126,16 +126,11 @@ impl Fold {
                 result.tail.clone_from(tail);
                 // A round that ran before has its new result where the old one was.
                 let same = |known: &CaseResult| known.case == *case && known.round == *round;
-                let place = match record.results.iter().position(same) {
-                    Some(place) => {
-                        record.results[place] = result;
-                        place
-                    }
-                    None => {
-                        record.results.push(result);
-                        record.results.len() - 1
-                    }
-                };
+                let known = record.results.iter().position(same);
+                let place = known.unwrap_or(record.results.len());
+                record
+                    .results
+                    .splice(place..place + usize::from(known.is_some()), [result]);
                 return Some(place);
             }
             EventKind::StrayProcesses {

@@ -11,7 +11,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use flagperf_archive::Unpacker;
 use flagperf_model::{
     Absent, CaseName, Event, EventKind, NodeName, PlannedCase, RunRecord, RunState, SampleBlock,
     SeriesDecl, Timestamp,
@@ -221,25 +220,6 @@ impl Recorder {
     pub fn output(&mut self, node_rank: u32, rank: u32, chunk: &[u8]) {
         if let Some(task) = find(&mut self.open, node_rank) {
             task.output(&mut self.disk, rank, chunk);
-        }
-    }
-
-    /// Takes a part of the files that the running case left on a node, packed as `flagperf-archive`
-    /// does. They go to `files/` beside its output.
-    pub fn files(&mut self, node_rank: u32, part: Vec<u8>) {
-        let directory = &self.directory;
-        if let Some(task) = find(&mut self.open, node_rank) {
-            let into = directory.join(&task.directory).join(FILES);
-            task.files
-                .get_or_insert_with(|| Unpacker::start(into))
-                .push(part);
-        }
-    }
-
-    /// The files of a node are complete, or no more of them will come.
-    pub fn files_ended(&mut self, node_rank: u32) {
-        if let Some(task) = find(&mut self.open, node_rank) {
-            task.end_files(&mut self.disk);
         }
     }
 

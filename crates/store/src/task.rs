@@ -21,9 +21,6 @@ pub(crate) const RESULT: &str = "result.json";
 /// Name of the directory in a task's directory for files that the case left on the node.
 const FILES: &str = "files";
 
-/// Name of the directory that receives the files that a task left.
-pub(crate) const FILES: &str = "files";
-
 /// The content of a node's `result.json`: the part of a case's result that belongs to this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeResult {

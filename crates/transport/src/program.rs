@@ -64,6 +64,11 @@ impl Programs {
         self.own_hash
     }
 
+    /// Content hash of this program, in hexadecimal digits.
+    pub fn own_hash_hex(&self) -> String {
+        hex(&self.own_hash)
+    }
+
     /// The file for an architecture.
     ///
     /// # Errors

@@ -54,7 +54,9 @@ impl Consumer for Listeners {
             Emission::Files { node, bytes } => {
                 self.recorder.files(*node as u32, bytes.to_vec());
             }
-            Emission::FilesEnded { node } => self.recorder.files_ended(*node as u32),
+            Emission::FilesEnded { node } => {
+                self.recorder.files_ended(*node as u32);
+            }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);
                 if let (Printer::Progress(progress), Some(last)) =

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use flagperf_config::{Choice, Inventory, NodeSource};
 use flagperf_host::Root;
-use flagperf_model::{Launcher, NodeName, NodeSpec, ProgramSource};
+use flagperf_model::{Launcher, NodeName, NodeSpec, Plan, ProgramSource};
 
 use crate::cli::NodeArgs;
 use crate::exit::Failure;
@@ -33,6 +33,19 @@ pub(super) fn inventory(args: &NodeArgs) -> Result<Inventory, Failure> {
         recognise(&mut inventory.nodes);
     }
     Ok(inventory)
+}
+
+/// The nodes of an earlier run, with what the settings say of sessions now.
+pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure> {
+    let settings = settings(args.config.as_deref())?;
+    let inventory =
+        flagperf_config::resolve(&settings, &Choice::default()).map_err(Failure::usage)?;
+    Ok(Inventory {
+        nodes: plan.nodes.clone(),
+        environment: plan.environment,
+        environment_reason: None,
+        ..inventory
+    })
 }
 
 fn localhost() -> Result<NodeSpec, Failure> {

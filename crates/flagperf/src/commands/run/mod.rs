@@ -3,6 +3,7 @@
 mod bring_up;
 mod dry_run;
 mod inventory;
+mod resume;
 mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use crate::cli::RunArgs;
 use crate::commands::consumers::{Listeners, Printer};
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
-use crate::output::{print, warn};
+use crate::output::{hint, print, warn};
 use crate::progress::Progress;
 use bring_up::BroughtUp;
 
@@ -43,7 +44,9 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let library = list::library(args.case_directory.as_deref())?;
-    check_request(args, &library)?;
+    if args.resume.is_none() {
+        check_request(args, &library)?;
+    }
     // Orphans of an agent that was killed become ours, so that they can be ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::internal(std::io::Error::from(error)))?;
@@ -54,7 +57,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::internal)?;
-    let exit = runtime.block_on(run_on(args, &library));
+    let exit = match &args.resume {
+        Some(run) => runtime.block_on(resume::resume(args, run)),
+        None => runtime.block_on(run_on(args, &library)),
+    };
     runtime.shutdown_background();
     let left = flagperf_agent::end_everything_below(std::process::id(), LEAVING);
     if !left.is_empty() {
@@ -131,7 +137,10 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
             environment_reason: inventory.environment_reason.clone(),
         },
     );
-    tell_of_nodes(&mut listeners, &plan, &nodes, bad);
+    tell_of_nodes(&mut listeners, &nodes, bad);
+    if !args.quiet && !args.json && plan.environment == Environment::Host {
+        hint_at_containers(&nodes);
+    }
     let rounds: Vec<usize> = (0..plan.cases.len()).collect();
     let request = RunRequest {
         plan: &plan,
@@ -148,7 +157,7 @@ fn tell(listeners: &mut Listeners, at: Timestamp, what: EventKind) {
 }
 
 /// What is to be said of the nodes before the first case.
-fn tell_of_nodes(listeners: &mut Listeners, plan: &Plan, nodes: &[Node], bad: Vec<BadNode>) {
+fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
     for node in nodes {
         listeners
             .recorder
@@ -174,17 +183,19 @@ fn tell_of_nodes(listeners: &mut Listeners, plan: &Plan, nodes: &[Node], bad: Ve
             ));
         }
     }
-    if plan.environment == Environment::Host
-        && let Some(node) = nodes.iter().find(|node| is_container(node))
-    {
-        warnings.push(format!(
-            "{} is a container ({}): with EXEC_IN_CONTAINER=True or --in-container, nodes are taken for containers that exist already",
+    for message in warnings {
+        tell(listeners, now(), EventKind::Warning { message });
+    }
+}
+
+/// Who runs in containers most likely means the mode for them.
+fn hint_at_containers(nodes: &[Node]) {
+    if let Some(node) = nodes.iter().find(|node| is_container(node)) {
+        hint(&format!(
+            "{} is a container ({}); EXEC_IN_CONTAINER=True or --in-container says that this is meant",
             node.spec.name,
             node.facts.virtualization.as_deref().unwrap_or_default()
         ));
-    }
-    for message in warnings {
-        tell(listeners, now(), EventKind::Warning { message });
     }
 }
 
