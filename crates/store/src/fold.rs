@@ -126,16 +126,12 @@ impl Fold {
                 result.tail.clone_from(tail);
                 // A round that ran before has its new result where the old one was.
                 let same = |known: &CaseResult| known.case == *case && known.round == *round;
-                let place = match record.results.iter().position(same) {
-                    Some(place) => {
-                        record.results[place] = result;
-                        place
-                    }
-                    None => {
-                        record.results.push(result);
-                        record.results.len() - 1
-                    }
-                };
+                let known = record.results.iter().position(same);
+                let place = known.unwrap_or(record.results.len());
+                match record.results.get_mut(place) {
+                    Some(old) => *old = result,
+                    None => record.results.push(result),
+                }
                 return Some(place);
             }
             EventKind::StrayProcesses {
