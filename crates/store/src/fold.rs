@@ -128,9 +128,10 @@ impl Fold {
                 let same = |known: &CaseResult| known.case == *case && known.round == *round;
                 let known = record.results.iter().position(same);
                 let place = known.unwrap_or(record.results.len());
-                record
-                    .results
-                    .splice(place..place + usize::from(known.is_some()), [result]);
+                match record.results.get_mut(place) {
+                    Some(old) => *old = result,
+                    None => record.results.push(result),
+                }
                 return Some(place);
             }
             EventKind::StrayProcesses {

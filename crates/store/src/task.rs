@@ -46,7 +46,9 @@ impl NodeResult {
             started: result.started,
             ended: result.ended,
             window: result.window,
-            directories: result.directories.clone(),
+            directories: of(&result.directories, |directory| {
+                directory.ends_with(&format!("/{node}_noderank{node_rank}"))
+            }),
             measurements: of(&result.measurements, |(name, _)| name == node),
             result_lines: of(&result.result_lines, |(name, _)| name == node),
             notes: of(&result.notes, |(name, _, _)| name == node),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::{DETAIL, Recorder, json};
 use crate::classic::{self, Classic};
@@ -9,6 +10,10 @@ use crate::disk::{Durability, plain};
 use crate::readable::Level;
 use crate::samples::compact;
 use crate::task::{NodeResult, RESULT, SAMPLES};
+
+/// Files that are rewritten at the same time. Most of it is waiting for the disk, which syncs several
+/// files in nearly the time of one.
+const AT_ONCE: usize = 16;
 
 impl Recorder {
     /// Flushes and completes the files of the case whose result is at `index`.
@@ -37,8 +42,23 @@ impl Recorder {
                 whole
             })
             .collect();
+        let whole: Vec<PathBuf> = open
+            .tasks
+            .iter()
+            .zip(whole)
+            .filter(|(_, whole)| *whole)
+            .map(|(task, _)| self.directory.join(&task.directory).join(SAMPLES))
+            .collect();
+        for (path, error) in compact_all(&whole) {
+            let samples = path.strip_prefix(&self.directory).unwrap_or(path);
+            self.disk.problem(format!(
+                "`{}` could not be made smaller: {}",
+                samples.display(),
+                plain(&error)
+            ));
+        }
         let mut report = format!("Testcase {} round {}\n", result.case, result.round);
-        for (task, whole) in open.tasks.iter().zip(whole) {
+        for task in &open.tasks {
             let facts = self
                 .record
                 .nodes
@@ -46,12 +66,6 @@ impl Recorder {
                 .find(|node| node.name == task.node)
                 .and_then(|node| node.facts.as_ref());
             let samples = format!("{}/{SAMPLES}", task.directory);
-            if whole && let Err(error) = compact(&self.directory.join(&samples)) {
-                self.disk.problem(format!(
-                    "`{samples}` could not be made smaller: {}",
-                    plain(&error)
-                ));
-            }
             let classic = classic::monitor_logs(
                 &mut self.disk,
                 &self.directory,
@@ -116,4 +130,29 @@ impl Recorder {
             self.say(Level::Info, line);
         }
     }
+}
+
+/// Rewrites samples files; returns those where it failed.
+fn compact_all(paths: &[PathBuf]) -> Vec<(&Path, io::Error)> {
+    if paths.len() < 2 {
+        return compact_each(paths);
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(paths.len().div_ceil(AT_ONCE))
+            .map(|paths| scope.spawn(move || compact_each(paths)))
+            .collect();
+        // A thread that panicked leaves its files as they were, which is no loss.
+        let failed = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_default());
+        failed.collect()
+    })
+}
+
+fn compact_each(paths: &[PathBuf]) -> Vec<(&Path, io::Error)> {
+    let failed = paths
+        .iter()
+        .filter_map(|path| Some((path.as_path(), compact(path).err()?)));
+    failed.collect()
 }

@@ -7,11 +7,17 @@ mod damage;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod many_nodes;
+#[cfg(test)]
 mod record;
+#[cfg(test)]
+mod resume;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
