@@ -192,6 +192,11 @@ impl<'a> CaseView<'a> {
             let mut label = self.short_name(key.0);
             if several {
                 label = format!("{label}, {}", self.whose(key));
+            } else if let (Some(device), [only]) = (key.3, primary.as_slice())
+                && only.3 != Some(device)
+            {
+                // A link between two nodes, where the case as a whole has all of them.
+                label = format!("{label} {device}");
             }
             rows.push(Row {
                 depth: 1,
