@@ -25,12 +25,15 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
         },
         expected_s: None,
         unsupported: None,
+        skipped: None,
+        left_out: Vec::new(),
         named: true,
         tasks: vec![NodeTask {
             node: NodeName::new("node").expect("it is a valid name"),
             node_rank: 0,
             directory: "d".to_owned(),
             log: "l".to_owned(),
+            case_directory: None,
             processes: vec![ProcessSpec {
                 rank: 0,
                 argv: vec!["true".to_owned()],
