@@ -33,7 +33,7 @@ fn every_built_in_case_measures_this_machine() {
     );
     let record = place.record();
     let results = record["results"].as_array().unwrap();
-    assert_eq!(results.len(), 9);
+    assert_eq!(results.len(), 11);
     for result in results {
         let case = result["case"].as_str().unwrap();
         if result["outcome"]["unsupported"].is_object() {

@@ -13,4 +13,5 @@ mod end_to_end;
 mod interrupt;
 mod layers;
 mod misbehaviour;
+mod ranks;
 mod support;

@@ -5,7 +5,7 @@
 //! runs apart; it is no secret and no protection against somebody who wants to do harm.
 //!
 //! Layout, numbers with the lowest byte first: magic (8 bytes), purpose (1), rank (4), world (4),
-//! port (2), tag (4), stream (2), length of the token (2), token.
+//! port (2), tag (4), stream (2), length of the token (2), token. What a purpose has no use for is 0.
 
 /// Begins every connection.
 const MAGIC: [u8; 8] = *b"fpmeet\x00\x01";
@@ -112,14 +112,11 @@ impl Hello {
         let (tag, rest) = rest.split_first_chunk()?;
         let (stream, rest) = rest.split_first_chunk()?;
         let (length, _) = rest.split_first_chunk()?;
-        let purpose = match purpose {
-            0 => Purpose::Join {
-                port: u16::from_le_bytes(*port),
-            },
-            1 => Purpose::Link {
-                tag: u32::from_le_bytes(*tag),
-                stream: u16::from_le_bytes(*stream),
-            },
+        let (port, stream) = (u16::from_le_bytes(*port), u16::from_le_bytes(*stream));
+        let tag = u32::from_le_bytes(*tag);
+        let purpose = match (purpose, port, tag, stream) {
+            (0, port, 0, 0) => Purpose::Join { port },
+            (1, 0, tag, stream) => Purpose::Link { tag, stream },
             _ => return None,
         };
         let hello = Self {
@@ -166,7 +163,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read(bytes: Vec<u8>, keep in 0usize..40) {
-            let mut mixed = MAGIC.to_vec();
+            let mut mixed = [&MAGIC[..], &[0; FIXED - MAGIC.len()]].concat();
             mixed.truncate(keep);
             mixed.extend(&bytes);
             if let HelloState::Whole(hello) = Hello::read(&mixed) {

@@ -38,7 +38,7 @@ const SMALLEST: &str = "summary = \"Nothing\"\nentry.argv = [\"true\"]\n";
 #[test]
 fn every_built_in_case_is_complete() {
     let library = Library::builtin().unwrap();
-    assert_eq!(library.cases().count(), 9);
+    assert_eq!(library.cases().count(), 11);
     for spec in library.cases() {
         assert!(library.is_builtin(spec.name.as_str()));
         assert!(matches!(spec.entry, Entry::Kernel(_)), "{}", spec.name);
@@ -69,7 +69,7 @@ fn the_smallest_case_and_one_of_a_built_in_kernel() {
         .unwrap()
         .with_directory(root.path())
         .unwrap();
-    assert_eq!(library.cases().count(), 11);
+    assert_eq!(library.cases().count(), 13);
     let product = library.get("small:product").unwrap();
     assert_eq!(product.ranks, RankLayout::Core);
     assert_eq!(product.nodes, NodeScope::Each);
@@ -99,6 +99,40 @@ fn a_case_says_whether_it_spans_its_nodes() {
     assert!(
         refusal_of(&format!("{SMALLEST}nodes = 2\n"))
             .starts_with("DIR/mine/case.toml:3:9: this is an integer; expected ")
+    );
+}
+
+#[test]
+fn a_built_in_measurement_is_of_a_node_or_between_nodes() {
+    let messages = |kernel: &str, more: &str| -> Vec<String> {
+        let text = format!("summary = \"x\"\nentry.kernel = \"{kernel}\"\n{more}");
+        refusal_of(&text)
+            .lines()
+            .filter_map(|line| line.strip_prefix("DIR/mine/case.toml:"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let between = "`p2p-tcp` measures between nodes; expected `nodes = \"all\"`";
+    assert_eq!(messages("p2p-tcp", ""), [format!("2:1: {between}")]);
+    assert_eq!(
+        messages("p2p-tcp", "nodes = \"each\"\nranks = \"core\"\n"),
+        [
+            format!("3:9: {between}"),
+            "4:9: `p2p-tcp` has one rank on each node; expected `ranks = \"node\"`".to_owned(),
+        ]
+    );
+    assert_eq!(
+        messages("allreduce", "nodes = \"all\"\n"),
+        ["3:9: `allreduce` measures a node; expected `nodes = \"each\"`"]
+    );
+    let root = tempfile::tempdir().unwrap();
+    let text = "summary = \"x\"\nentry.kernel = \"allreduce-tcp\"\nnodes = \"all\"\n";
+    write_case(root.path(), "mine", text);
+    assert!(
+        Library::builtin()
+            .unwrap()
+            .with_directory(root.path())
+            .is_ok()
     );
 }
 

@@ -205,6 +205,8 @@ fn what_a_machine_lacks_is_named_and_nothing_is_started() {
         [
             ("computation-BF16", "avx512_bf16 or amx_bf16"),
             ("computation-FP16", "avx512_fp16 or amx_fp16"),
+            ("interconnect-P2P_interserver", "at least 2 nodes"),
+            ("interconnect-MPI_interserver", "at least 2 nodes"),
         ]
     );
     wish = Wish::new(&["interconnect-MPI_intraserver"], &[]);
@@ -230,6 +232,24 @@ fn filling_much_memory_has_more_time() {
         ..wish
     };
     assert_eq!(wish.plan().unwrap().cases[0].limits.timeout_s, 9.0);
+}
+
+#[test]
+fn measuring_every_pair_of_nodes_has_more_time_for_more_nodes() {
+    let names: Vec<String> = (0..100).map(|i| format!("n{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut wish = Wish::new(&["interconnect-P2P_interserver"], &["streams=2"]);
+    for (count, timeout_s, expected_s) in [(2, 158.0, 7.0), (100, 550.0, 32.0)] {
+        wish.nodes = nodes(&names[..count]);
+        let case = &wish.plan().unwrap().cases[0];
+        assert_eq!(case.limits.timeout_s, timeout_s);
+        assert_eq!(case.expected_s, Some(expected_s));
+        assert_eq!(case.tasks.len(), count);
+        assert_eq!(
+            case.tasks[1].processes[0].argv.join(" "),
+            "{flagperf} case p2p-tcp --duration 5 --param streams=2"
+        );
+    }
 }
 
 #[test]
@@ -484,6 +504,6 @@ fn everything_wrong_with_a_request_at_once() {
          the timeout is -1; expected more than 0 seconds\n\
          the number of rounds is 0; expected at least 1\n\
          there is no node to run on\n\
-         no case is named `nonsuch`; the cases are `computation-FP64`, `computation-FP32`, `computation-BF16`, `computation-FP16`, `computation-INT8`, `main_memory-bandwidth`, `main_memory-capacity`, `interconnect-P2P_intraserver`, `interconnect-MPI_intraserver`"
+         no case is named `nonsuch`; the cases are `computation-FP64`, `computation-FP32`, `computation-BF16`, `computation-FP16`, `computation-INT8`, `main_memory-bandwidth`, `main_memory-capacity`, `interconnect-P2P_intraserver`, `interconnect-MPI_intraserver`, `interconnect-P2P_interserver`, `interconnect-MPI_interserver`"
     );
 }

@@ -29,6 +29,8 @@ fn no_names_mean_all_and_named_twice_means_once() {
             "main_memory-capacity",
             "interconnect-P2P_intraserver",
             "interconnect-MPI_intraserver",
+            "interconnect-P2P_interserver",
+            "interconnect-MPI_interserver",
         ]
     );
     let wanted = texts(&[
@@ -62,7 +64,7 @@ fn a_wrong_name_gets_the_nearest() {
     );
     assert_eq!(
         refusal(&["interconnect-p2p"]),
-        "no case is named `interconnect-p2p`; did you mean `interconnect-P2P_intraserver`?"
+        "no case is named `interconnect-p2p`; cases whose names begin so: `interconnect-P2P_intraserver`, `interconnect-P2P_interserver`"
     );
     assert_eq!(
         refusal(&["intraserver"]),
@@ -70,7 +72,7 @@ fn a_wrong_name_gets_the_nearest() {
     );
     assert_eq!(
         refusal(&["resnet"]),
-        "no case is named `resnet`; the cases are `computation-FP64`, `computation-FP32`, `computation-BF16`, `computation-FP16`, `computation-INT8`, `main_memory-bandwidth`, `main_memory-capacity`, `interconnect-P2P_intraserver`, `interconnect-MPI_intraserver`"
+        "no case is named `resnet`; the cases are `computation-FP64`, `computation-FP32`, `computation-BF16`, `computation-FP16`, `computation-INT8`, `main_memory-bandwidth`, `main_memory-capacity`, `interconnect-P2P_intraserver`, `interconnect-MPI_intraserver`, `interconnect-P2P_interserver`, `interconnect-MPI_interserver`"
     );
 }
 
