@@ -9,7 +9,7 @@ import harness
 import ours
 from table import Row
 
-COUNTS = (1, 2)
+COUNTS = (1, 2, 4, 8, 64, 256)
 JUDGED, TARGET = 64, 1.5
 
 # Seconds from start to end with 2 s of work, by number of nodes.
@@ -49,7 +49,7 @@ def nodes(_machine, _options):
                 for turn in turns if index % 2 == 0 else reversed(turns):
                     turn()
                     # What the nodes still do to end their sessions shall not burden the next.
-                    settle()
+                    settle(count)
         case = statistics.median(alone)
         added = [took - case for took in whole]
         mine, theirs = statistics.median(added), statistics.median(plain)
@@ -73,20 +73,9 @@ def nodes(_machine, _options):
                 )
 
 
-def settle(at_most=3.0):
-    """Waits until this machine has little to do."""
-    deadline = time.monotonic() + at_most
-    while time.monotonic() < deadline:
-        before = idle()
-        time.sleep(0.2)
-        if idle() - before > 0.2 * TICK * 0.9 * (os.cpu_count() or 1):
-            return
-
-
-def idle():
-    """Ticks in which a processor had nothing to do."""
-    with open("/proc/stat") as stat:
-        return int(stat.readline().split()[4])
+def settle(count=1):
+    """Lets the nodes end the sessions of the turn before."""
+    time.sleep(0.3 + count / 64)
 
 
 @unless_unsupported
