@@ -31,6 +31,8 @@ const LOG: &str = "flagperf_run.log";
 const DETAIL: &str = "detail_result.json";
 /// Lines of output shown with a case that did not pass.
 const TAIL_LINES: usize = 20;
+/// A samples file up to this is not made smaller, in bytes: some minutes of samples once a second.
+const LEFT_ALONE: u64 = 64 << 10;
 
 /// Writes the run directory of one run.
 #[derive(Debug)]
@@ -295,7 +297,11 @@ impl Recorder {
                 .find(|node| node.name == task.node)
                 .and_then(|node| node.facts.as_ref());
             let samples = format!("{}/{SAMPLES}", task.directory);
-            if whole && let Err(error) = compact(&self.directory.join(&samples)) {
+            let path = self.directory.join(&samples);
+            if whole
+                && worthwhile(&path)
+                && let Err(error) = compact(&path)
+            {
                 self.disk.problem(format!(
                     "`{samples}` could not be made smaller: {}",
                     plain(&error)
@@ -386,6 +392,13 @@ impl Recorder {
             self.saved = bytes;
         }
     }
+}
+
+/// Is a samples file so large that it pays to make it smaller? Each rewrite waits for the disk, which
+/// adds up over many nodes after a short case.
+fn worthwhile(samples: &Path) -> bool {
+    // One that cannot be looked at is left to `compact`, which tells why.
+    fs::metadata(samples).map_or(true, |found| found.len() > LEFT_ALONE)
 }
 
 fn find(open: &mut Option<OpenCase>, node_rank: u32) -> Option<&mut TaskFiles> {
