@@ -120,10 +120,9 @@ def files(_machine, _options):
             leaves.append(took)
 
         def scp():
-            copy = bed.folder / "copy"
+            copy = bed.folder / f"copy{len(plain)}"
             command = ["scp", "-q", "-r", "-F", bed.config, f"{bed.names[0]}:{folder}", copy]
             plain.append(harness.wall(command))
-            shutil.rmtree(copy)
 
         turns = (with_files, lambda: keeps.append(bed.run("keeps")[0]), scp)
         for index in range(FILES_ROUNDS):
