@@ -14,8 +14,10 @@ import sys
 import gemm
 import harness
 import memory
+import nodes
 import ours
 import table
+import transfers
 
 STEPS = {
     "help": harness.help_text,
@@ -23,6 +25,10 @@ STEPS = {
     "gemm": gemm.run,
     "memory": memory.run,
     "monitor": harness.monitor,
+    "nodes": nodes.nodes,
+    "controller": nodes.controller,
+    "logs": transfers.logs,
+    "files": transfers.files,
 }
 
 

@@ -15,6 +15,9 @@ use crate::task::{NodeResult, RESULT, SAMPLES};
 /// files in nearly the time of one.
 const AT_ONCE: usize = 16;
 
+/// A samples file up to this is not made smaller, in bytes: some minutes of samples once a second.
+const LEFT_ALONE: u64 = 64 << 10;
+
 impl Recorder {
     /// Flushes and completes the files of the case whose result is at `index`.
     pub(super) fn close_case(&mut self, index: usize) {
@@ -48,6 +51,7 @@ impl Recorder {
             .zip(whole)
             .filter(|(_, whole)| *whole)
             .map(|(task, _)| self.directory.join(&task.directory).join(SAMPLES))
+            .filter(|path| is_worthwhile(path))
             .collect();
         for (path, error) in compact_all(&whole) {
             let samples = path.strip_prefix(&self.directory).unwrap_or(path);
@@ -130,6 +134,13 @@ impl Recorder {
             self.say(Level::Info, line);
         }
     }
+}
+
+/// Is a samples file so large that it pays to make it smaller? Each rewrite waits for the disk, which
+/// adds up over many nodes after a short case.
+fn is_worthwhile(samples: &Path) -> bool {
+    // One that cannot be looked at is left to `compact`, which tells why.
+    std::fs::metadata(samples).map_or(true, |found| found.len() > LEFT_ALONE)
 }
 
 /// Rewrites samples files; returns those where it failed.
