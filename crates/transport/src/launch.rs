@@ -112,7 +112,8 @@ fn ssh(target: &SshTarget, patience: Duration) -> Vec<String> {
         // Never a question: nobody is there to answer.
         "BatchMode=yes",
         host_keys,
-        &format!("ConnectTimeout={}", patience.as_secs().max(1)),
+        // Less than the whole, so that ssh tells what it waited for before it is given up.
+        &format!("ConnectTimeout={}", (patience.as_secs() * 3 / 4).max(1)),
         // The session has its own heartbeat; this only ends a client whose peer is gone for good.
         "ServerAliveInterval=15",
         "ServerAliveCountMax=8",
