@@ -21,7 +21,8 @@ pub(crate) const SCRIPT: &str = concat!(
     // The usual case costs no other process than the agent's own.
     r#"f=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/flagperf; [ -z "$d" ] || f=$d; try "$f"; "#,
     r#"for t in uname head wc chmod mv mkdir rm id; do command -v $t >/dev/null 2>&1 || { say MISSING $t; exit 3; }; done; "#,
-    r#"u=flagperf-$(id -u); "#,
+    // If nobody listens any more, a word to them must not end the shell before it has tidied up.
+    r#"trap : PIPE HUP TERM; u=flagperf-$(id -u); "#,
     r#"if [ -n "$d" ]; then set -- "$d"; else set -- "$f" "${TMPDIR:-/tmp}/$u" "/var/tmp/$u" "/dev/shm/$u"; "#,
     r#"for c do try "$c"; done; fi; "#,
     r#"say NEED "$(uname -m)"; read h s || exit 3; [ -n "$s" ] || exit 3; "#,
@@ -30,7 +31,8 @@ pub(crate) const SCRIPT: &str = concat!(
     r#"|| { rm -f "$t" 2>/dev/null; say BAD "$c: ${o:-programs cannot be run from it}"; continue; }; "#,
     r#"[ -n "$d" ] || [ -O "$c" ] || { rm -f "$t"; say BAD "$c: it belongs to somebody else"; continue; }; "#,
     r#"k=$(df -Pk "$c" 2>/dev/null | { read x; read x x x a x; echo "$a"; }); "#,
-    r#"case $k in ""|*[^0-9]*) ;; *) [ "$k" -gt $((s / 1024 + 16)) ] || { rm -f "$t"; say BAD "$c: no space left, $k KiB are free and $((s / 1024)) are needed"; continue; };; esac; "#,
+    // Text that is no number makes this test fail, which is to say that the room is not known.
+    r#"[ "$k" -le $((s / 1024 + 16)) ] 2>/dev/null && { rm -f "$t"; say BAD "$c: no space left, $k KiB are free and $((s / 1024)) are needed"; continue; }; "#,
     r#"say SEND; o=$(head -c "$s" 2>&1 >"$t"); "#,
     r#"[ "$(wc -c <"$t")" -eq "$s" ] || { rm -f "$t"; say FAIL "$c: the program did not arrive whole: $o"; exit 4; }; "#,
     r#"o=$({ chmod 700 "$t" && mv -f "$t" "$c/$h"; } 2>&1) || { rm -f "$t"; say FAIL "$c: $o"; exit 4; }; "#,

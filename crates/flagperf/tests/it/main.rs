@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod cluster;
 mod damage;
 mod disk;
 mod end_to_end;
