@@ -165,9 +165,10 @@ impl Progress {
                 ),
             ),
             EventKind::RunResumed { passed, cases, .. } => {
+                self.total = passed + cases;
                 self.say(
                     event.at,
-                    &format!("resumed: {passed} rounds had passed, {cases} are to be run"),
+                    &format!("resumed: {cases} of {} rounds are to be run", self.total),
                 );
             }
             EventKind::Interrupted { count: 1 } => self.say(

@@ -15,4 +15,5 @@ mod interrupt;
 mod layers;
 mod misbehaviour;
 mod ranks;
+mod resume;
 mod support;
