@@ -126,7 +126,9 @@ impl<'a, 'c> CaseRun<'a, 'c> {
     /// Starts the round and sees it through.
     pub(crate) async fn await_end(mut self) -> Outcome {
         self.prepare();
-        let is_preparing = |run: &Self| run.any(Stage::Preparing..=Stage::Preparing);
+        // Who wants to stop need not wait until files have arrived that nobody will use.
+        let is_preparing =
+            |run: &Self| !run.story.aborted && run.any(Stage::Preparing..=Stage::Preparing);
         if !self
             .hear_while(Instant::now() + PREPARING, is_preparing)
             .await

@@ -4,6 +4,7 @@ mod bad_nodes;
 mod faults;
 mod interrupts;
 mod launch;
+mod machines;
 mod modes;
 mod places;
 
