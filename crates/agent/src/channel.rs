@@ -126,6 +126,8 @@ pub(crate) struct Pump {
     pub(crate) rank: u32,
     pub(crate) place: usize,
     pub(crate) credit: Arc<Credit>,
+    /// True if its bytes are worth compressing.
+    pub(crate) pack: bool,
     pub(crate) outbox: Outbox,
     pub(crate) inputs: Sender<Input>,
     /// Counts the bytes read from all ranks of the task, which shows that it is alive.
@@ -137,7 +139,7 @@ impl Pump {
     pub(crate) fn start(mut self) {
         thread::spawn(move || {
             let mut bytes = vec![0; MAX_CHUNK];
-            let mut packer = Packer::default();
+            let mut packer = Packer::new(self.pack);
             loop {
                 match self.pipe.read(&mut bytes) {
                     Ok(0) => break,

@@ -33,6 +33,9 @@ const LEAVING: Duration = Duration::from_secs(10);
 /// A start is never put off longer than this: a controller that asks for more has its clocks wrong.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// Width of a rank's pipe, in bytes.
+const PIPE: usize = 512 << 10;
+
 /// Why an agent did not come to a plain end.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -86,6 +89,7 @@ pub fn serve(
         inputs,
         reaper,
         sampling: None,
+        pack: false,
         files: SessionFiles::new(None),
         prepared: None,
         waiting: None,
@@ -136,6 +140,8 @@ struct Agent {
     inputs: Sender<Input>,
     reaper: Reaper,
     sampling: Option<Sampling>,
+    /// True if output is worth compressing.
+    pack: bool,
     files: SessionFiles,
     /// The task that is made ready, and where its processes run.
     prepared: Option<(TaskId, Option<PathBuf>)>,
@@ -229,8 +235,10 @@ impl Agent {
             ToAgent::Hello {
                 timing,
                 window,
+                pack,
                 scratch,
             } => {
+                self.pack = pack;
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
@@ -366,6 +374,9 @@ impl Agent {
         for (place, process) in processes.iter().enumerate() {
             let started = self.reaper.spawning(|| {
                 let (pipe, output) = io::pipe()?;
+                // A wider pipe lets a rank that floods it write on while we read. Where the user may
+                // not have so much, the usual width will do.
+                let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
                 let place = spawn::Place {
                     cwd: cwd.as_deref(),
                     out: out.is_dir().then_some(out.as_path()),
@@ -381,6 +392,7 @@ impl Agent {
                         rank: process.rank,
                         place,
                         credit: Arc::clone(&self.credit),
+                        pack: self.pack,
                         outbox: self.outbox.clone(),
                         inputs: self.inputs.clone(),
                         bytes_read: Arc::clone(&bytes_read),

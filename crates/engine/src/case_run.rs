@@ -16,7 +16,7 @@ use flagperf_model::{
     StartSkew, Timestamp,
 };
 use flagperf_transport::{SessionEvent, now};
-use flagperf_wire::{FromAgent, TaskDirectory, TaskEnd, TaskId, ToAgent, TreeId};
+use flagperf_wire::{FromAgent, Opener, TaskDirectory, TaskEnd, TaskId, ToAgent, TreeId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::emission::Emission;
@@ -70,6 +70,7 @@ pub(crate) struct CaseRun<'a, 'c> {
     reported: BTreeSet<NodeName>,
     tail: VecDeque<u8>,
     files_moved: Instant,
+    opener: Opener,
 }
 
 /// What a node of this round has told.
@@ -120,6 +121,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             reported: BTreeSet::new(),
             tail: VecDeque::new(),
             files_moved: Instant::now(),
+            opener: Opener::default(),
         }
     }
 
@@ -350,7 +352,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 self.nodes[node].started = Some((moment, session.clock().uncertainty_s));
                 self.tell_skew();
             }
-            FromAgent::Output { task, rank, chunk } => match chunk.into_bytes() {
+            FromAgent::Output { task, rank, chunk } => match self.opener.open(chunk) {
                 Ok(bytes) => {
                     if task == self.task {
                         self.output(node, name, rank, &bytes);

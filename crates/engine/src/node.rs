@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_model::{
-    Absent, BadNode, ClockOffset, MachineFacts, NodeSpec, ProgramSource, SeriesDecl,
+    Absent, BadNode, ClockOffset, Launcher, MachineFacts, NodeSpec, ProgramSource, SeriesDecl,
 };
 use flagperf_transport::{Events, Launch, Programs, Session, SessionEvent, Terms};
 use flagperf_wire::{FromAgent, Timing, ToAgent, output_window};
@@ -80,6 +80,7 @@ pub async fn connect_all(
             timing: bring_up.timing,
             patience: bring_up.patience,
             window,
+            pack: spec.launcher != Launcher::Local,
             scratch: match &spec.program {
                 ProgramSource::PlacedIn(directory) => Some(directory.clone()),
                 ProgramSource::Placed | ProgramSource::Installed(_) => None,

@@ -59,7 +59,7 @@ impl Lines {
         }
         // A flood of output runs through here, most of it in whole lines without the mark: those
         // are passed over together, without looking for their ends.
-        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        let end = memchr::memrchr(b'\n', bytes);
         let (whole, rest) = bytes.split_at(end.map_or(0, |at| at + 1));
         if contains(whole, self.mark) {
             for line in whole.split(|byte| *byte == b'\n') {
@@ -96,20 +96,9 @@ impl Lines {
     }
 }
 
-/// True if `bytes` contain `text`, whose first byte is taken to be rare.
+/// True if `bytes` contain `text`.
 pub(crate) fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    let Some(first) = text.first() else {
-        return true;
-    };
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = &rest[at..];
-        if rest.starts_with(text) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr::memmem::find(bytes, text).is_some()
 }
 
 #[cfg(test)]

@@ -87,6 +87,10 @@ impl LoadedRun {
             return Ok(None);
         };
         let path = self.directory.join(directory).join(SAMPLES);
+        // A run that was killed between making the file and its first write has no samples in it.
+        if fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == 0) {
+            return Ok(None);
+        }
         match Reader::open(&path) {
             Ok(reader) => Ok(Some(collect(reader))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -45,6 +45,8 @@ pub struct Terms {
     pub patience: Duration,
     /// Bytes of output that may be under way from it.
     pub window: u64,
+    /// True if output is worth compressing on its way: it is ciphered, or crosses a network.
+    pub pack: bool,
     /// Directory of the node for the files of cases; absent for the system's own place for such.
     pub scratch: Option<String>,
     /// The version that the agent must have.
@@ -218,6 +220,7 @@ impl Session {
         let _ = outgoing.send(Outgoing::Message(ToAgent::Hello {
             timing: terms.timing,
             window: terms.window,
+            pack: terms.pack,
             scratch: terms.scratch.clone(),
         }));
         tokio::spawn(write_requests(

@@ -7,7 +7,7 @@
 //! sides. Other messages are small and few and need no credit.
 
 /// Bytes that may be under way unacknowledged from one node, at most.
-const WIDEST: u64 = 1 << 20;
+const WIDEST: u64 = 4 << 20;
 
 /// The same at least: two messages, so that one is on its way while the other is written.
 const NARROWEST: u64 = 2 * MAX_CHUNK as u64;
@@ -21,5 +21,5 @@ pub fn output_window(nodes: usize) -> u64 {
     (TOGETHER / nodes.max(1) as u64).clamp(NARROWEST, WIDEST)
 }
 
-/// Most bytes of output in one message. A Linux pipe holds 64 KiB, so more never come at once.
-pub const MAX_CHUNK: usize = 64 << 10;
+/// Most bytes of output in one message. Much smaller ones cost more to carry than to read.
+pub const MAX_CHUNK: usize = 128 << 10;

@@ -11,7 +11,7 @@ mod credit;
 mod frame;
 mod message;
 
-pub use chunk::{Chunk, ChunkError, Packer};
+pub use chunk::{Chunk, ChunkError, Opener, Packer};
 pub use credit::{MAX_CHUNK, output_window};
 pub use frame::{Decoder, EncodeError, FrameError, MAX_FRAME, encode};
 pub use message::{

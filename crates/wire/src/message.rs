@@ -64,6 +64,8 @@ pub enum ToAgent {
         timing: Timing,
         /// Bytes of output and files that may be under way without credit.
         window: u64,
+        /// True if output is worth compressing on its way.
+        pack: bool,
         /// Directory for the files of this session; absent for the system's own place for such.
         scratch: Option<String>,
     },
