@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flagperf_host::{ProcessStat, Root, descendants};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 /// Every living process below `pid`; those that have ended and wait to be reaped are left out.
@@ -20,13 +21,21 @@ pub(crate) fn signal_all(root: &Root, processes: &[ProcessStat], signal: Signal)
         let Some(pid) = Pid::from_raw(process.pid.cast_signed()) else {
             continue;
         };
-        let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
-            continue;
+        let handle = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => Some(handle),
+            Err(Errno::SRCH) => continue,
+            // Linux before 5.3, or a container engine that forbids it.
+            Err(_) => None,
         };
-        if flagperf_host::process(root, process.pid)
-            .is_some_and(|now| now.starttime == process.starttime)
-        {
-            let _ = rustix::process::pidfd_send_signal(handle, signal);
+        let is_same = flagperf_host::process(root, process.pid)
+            .is_some_and(|now| now.starttime == process.starttime);
+        if !is_same {
+            continue;
+        }
+        let sent = handle.map(|handle| rustix::process::pidfd_send_signal(handle, signal));
+        if !matches!(sent, Some(Ok(()) | Err(Errno::SRCH))) {
+            // Its number could pass to another process only in the instant since it was compared.
+            let _ = rustix::process::kill_process(pid, signal);
         }
     }
 }
