@@ -173,8 +173,8 @@ impl Recorder {
             }
             EventKind::RunEnded { .. } => {
                 self.final_report();
+                // `finish` follows at once and saves the record; until then the events tell it.
                 self.events.sync(&mut self.disk);
-                self.save(Durability::Power);
             }
             _ => {}
         }

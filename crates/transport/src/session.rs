@@ -27,7 +27,7 @@ const LAST_WORDS: usize = 4096;
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// Questions about the clock that are asked one after the other at the start of a session.
-const FIRST_PINGS: u64 = 5;
+const FIRST_PINGS: u64 = 3;
 
 /// Room for what is read at once, in bytes: little for a quiet node, since there may be thousands,
 /// and more when it fills up.
@@ -35,6 +35,12 @@ const LEAST_ROOM: usize = 4 << 10;
 
 /// See [`LEAST_ROOM`].
 const MOST_ROOM: usize = 256 << 10;
+
+/// A launcher's pipe takes one part in so many of what may be under way from its node.
+const WIDTHS: u64 = 8;
+
+/// Width of a pipe as the system makes it, in bytes.
+const USUAL_PIPE: usize = 64 << 10;
 
 /// How a session is to be held.
 #[derive(Debug, Clone)]
@@ -191,6 +197,12 @@ impl Session {
                 "it has no standard streams",
             )));
         };
+        // The launcher writes on while this end is busy. Where the user may not have so wide a pipe, the
+        // usual width will do.
+        let width = usize::try_from(terms.window / WIDTHS).unwrap_or(usize::MAX);
+        if width > USUAL_PIPE {
+            let _ = rustix::pipe::fcntl_setpipe_size(&stdout, width);
+        }
         let words = Words::listen(stderr);
         let started = match &launch.nonce {
             None => Started {
