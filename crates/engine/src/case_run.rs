@@ -7,13 +7,13 @@
 //!
 //! In a case that spans its nodes one rank's failure ends all; otherwise nodes do not concern each other.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flagperf_library::{Collected, Collector};
 use flagperf_model::{
-    CaseRecord, EventKind, Measurement, NodeName, NodeScope, Outcome, PlannedCase, RECORD_PREFIX,
-    StartSkew, Timestamp,
+    CaseRecord, EventKind, Measurement, NodeName, NodeScope, Outcome, PlannedCase, StartSkew,
+    Timestamp,
 };
 use flagperf_transport::{SessionEvent, now};
 use flagperf_wire::{FromAgent, Opener, TaskDirectory, TaskEnd, TaskId, ToAgent, TreeId};
@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::emission::Emission;
 use crate::run::{Context, Incoming};
+use crate::tail::Tails;
 use crate::verdict::{Exit, Story, verdict};
 
 /// What the nodes have to make ready for a task, the copying of its directory included.
@@ -49,12 +50,6 @@ const LEAD: Duration = Duration::from_millis(2);
 /// See [`LEAD`].
 const LEAD_EACH: Duration = Duration::from_micros(20);
 
-/// Output kept for the last lines of a case that fails, in bytes.
-const TAIL_BYTES: usize = 16 << 10;
-
-/// Last lines told of a case that fails.
-const TAIL_LINES: usize = 20;
-
 /// A round while it runs.
 pub(crate) struct CaseRun<'a, 'c> {
     context: &'a mut Context<'c>,
@@ -68,7 +63,7 @@ pub(crate) struct CaseRun<'a, 'c> {
     collector: Collector,
     story: Story,
     reported: BTreeSet<NodeName>,
-    tail: VecDeque<u8>,
+    tails: Tails,
     files_moved: Instant,
     opener: Opener,
 }
@@ -108,6 +103,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             started: None,
             correction_ns: (-node.session.clock().ahead_s * 1e9) as i64,
         });
+        let tails = Tails::new(nodes.len());
         Self {
             nodes: nodes.collect(),
             context,
@@ -119,7 +115,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             collector: Collector::new(case),
             story: Story::default(),
             reported: BTreeSet::new(),
-            tail: VecDeque::new(),
+            tails,
             files_moved: Instant::now(),
             opener: Opener::default(),
         }
@@ -531,10 +527,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             rank,
             bytes,
         });
-        let last = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-        self.tail.extend(last);
-        let excess = self.tail.len().saturating_sub(TAIL_BYTES);
-        self.tail.drain(..excess);
+        self.tails.add(node, bytes);
         for collected in self.collector.feed(name, rank, bytes) {
             self.collected(node, name, collected);
         }
@@ -719,11 +712,8 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         let silent = silent.map(|task| task.node.clone());
         let ran = !self.case.tasks.is_empty();
         let outcome = verdict(&self.story, &self.case.limits, silent, ran);
-        let tail = if outcome.is_failure() {
-            last_lines(self.tail.make_contiguous())
-        } else {
-            Vec::new()
-        };
+        let names = self.context.nodes.iter().map(|node| &node.name);
+        let tail = self.tails.of(&outcome, names);
         self.context.tell_at(
             ended,
             EventKind::CaseEnded {
@@ -731,21 +721,9 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 round: self.case.round,
                 outcome: outcome.clone(),
                 seconds: ended.seconds_since(self.started),
-                tail: tail.clone(),
+                tail,
             },
         );
         outcome
     }
-}
-
-fn last_lines(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let mut lines: Vec<String> = text
-        .lines()
-        .filter(|line| !line.starts_with(RECORD_PREFIX) && !line.trim().is_empty())
-        .map(|line| line.chars().take(400).collect())
-        .collect();
-    let excess = lines.len().saturating_sub(TAIL_LINES);
-    lines.drain(..excess);
-    lines
 }

@@ -10,6 +10,7 @@ mod case_run;
 mod emission;
 mod node;
 mod run;
+mod tail;
 mod verdict;
 
 pub use emission::{Consumer, Emission};
