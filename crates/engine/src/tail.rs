@@ -102,7 +102,10 @@ mod tests {
         };
         assert_eq!(full().of(&failed, names.iter()), ["b: link is down"]);
         let late = Outcome::TimedOut { limit_s: 1.0 };
-        assert_eq!(full().of(&late, names.iter()), vec!["c: all is well"; LINES]);
+        assert_eq!(
+            full().of(&late, names.iter()),
+            vec!["c: all is well"; LINES]
+        );
         assert!(full().of(&Outcome::Passed, names.iter()).is_empty());
     }
 

@@ -6,6 +6,7 @@
 //! the samples that belong to a record.
 #![forbid(unsafe_code)]
 
+mod across;
 mod csv;
 mod data;
 mod html;
@@ -13,6 +14,7 @@ mod json;
 mod load;
 mod markdown;
 mod number;
+mod rows;
 mod sampling;
 mod shown;
 mod stats;

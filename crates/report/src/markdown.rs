@@ -1,10 +1,10 @@
 //! The report as Markdown, for wikis, issues and pull requests (GitHub's flavour: tables, `<details>`).
 
-use flagperf_model::Verification;
+use flagperf_model::{Absent, NodeName, Verification, fold};
 
 use crate::number::{duration, moment, percent, shell, short, significant};
 use crate::shown::Shown;
-use crate::view::{CaseView, Cost, Tally, cases, machine_line, printable};
+use crate::view::{CaseView, Cost, Tally, cases, machine_lines, printable};
 use crate::{CaseSamples, RunData, window_stats};
 
 /// Writes results, failures, how the run was made, the machines, and the statistics of the
@@ -182,24 +182,26 @@ fn setting(out: &mut Text, run: &RunData) {
         escape(&record.version),
         duration(record.plan.monitor.interval_ns as f64 / 1e9)
     ));
-    for node in &record.nodes {
-        let facts = node
-            .facts
-            .as_ref()
-            .map_or_else(|| "did not answer".to_owned(), machine_line);
+    for (nodes, line) in machine_lines(&record.nodes) {
         out.line("");
-        out.line(&format!(
-            "- **{}**: {}",
-            escape(node.name.as_str()),
-            escape(&facts)
-        ));
-        for absent in &node.absent {
-            out.line(&format!(
-                "  - no {}: {}",
-                escape(&absent.name),
-                escape(&absent.reason)
-            ));
+        out.line(&format!("- **{}**: {}", escape(&nodes), escape(&line)));
+    }
+    let mut absent: Vec<(&Absent, Vec<NodeName>)> = Vec::new();
+    for node in &record.nodes {
+        for gone in &node.absent {
+            match absent.iter_mut().find(|(known, _)| *known == gone) {
+                Some((_, nodes)) => nodes.push(node.name.clone()),
+                None => absent.push((gone, vec![node.name.clone()])),
+            }
         }
+    }
+    for (gone, nodes) in absent {
+        let (indent, where_) = match record.nodes.len() {
+            1 => ("  ", String::new()),
+            _ => ("", format!(" on {}", escape(&fold(&nodes)))),
+        };
+        let (name, reason) = (escape(&gone.name), escape(&gone.reason));
+        out.line(&format!("{indent}- no {name}{where_}: {reason}"));
     }
 }
 

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::{breakable, mark, strip};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row};
+use crate::rows::Row;
+use crate::view::CaseView;
 
 /// The section with one table over all cases.
 pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
