@@ -55,12 +55,8 @@ impl Tails {
         if !outcome.is_failure() {
             return Vec::new();
         }
-        let named = match outcome {
-            Outcome::Failed { node, .. }
-            | Outcome::Stalled { node, .. }
-            | Outcome::Lost { node, .. } => names.position(|name| name == node),
-            _ => None,
-        };
+        let named = outcome.node();
+        let named = named.and_then(|node| names.position(|name| name == node));
         self.nodes
             .get_mut(named.unwrap_or(self.last))
             .map_or_else(Vec::new, |tail| last_lines(tail.make_contiguous()))

@@ -1,7 +1,7 @@
 //! Many numbers of one metric side by side, as from 64 nodes: their middle, their ends, and those
 //! that stand out.
 
-use flagperf_model::{Better, Measurement, Spread, median};
+use flagperf_model::{Better, Spread, median};
 
 use crate::number::{percent, significant};
 use crate::rows::Value;
@@ -39,14 +39,19 @@ const MATTERS: f64 = 0.05;
 const NAMED: usize = 4;
 
 impl Across {
-    /// `None` without members, or if one is not a finite number. `like` tells unit and direction.
-    pub(crate) fn of(members: Vec<Member>, like: &Measurement, count: String) -> Option<Self> {
+    /// `None` without members, or if one is not a finite number.
+    pub(crate) fn of(
+        members: Vec<Member>,
+        unit: &str,
+        better: Better,
+        count: String,
+    ) -> Option<Self> {
         let values: Vec<f64> = members.iter().map(|member| member.value).collect();
         Some(Self {
             spread: Spread::of(&values)?,
-            outlying: outlying(&values, like.better),
+            outlying: outlying(&values, better),
             members,
-            unit: like.unit.to_string(),
+            unit: unit.to_owned(),
             count,
         })
     }
@@ -85,6 +90,12 @@ impl Across {
         format!("{} to {}", end(self.lowest()), end(self.highest()))
     }
 
+    /// True if a member of this value is among those that stand out.
+    pub(crate) fn stands_out(&self, value: f64) -> bool {
+        let mut outlying = self.outlying.iter();
+        outlying.any(|place| self.members[*place].value.total_cmp(&value).is_eq())
+    }
+
     /// How far a member is from the median: `20.0 % below the median`.
     pub(crate) fn distance(&self, member: &Member) -> String {
         let median = self.spread.median;
@@ -106,12 +117,12 @@ impl Across {
             let member = &self.members[*place];
             format!("{} ({})", member.name, self.distance(member))
         });
-        let mut words = named.collect::<Vec<_>>().join(", ");
-        let more = self.outlying.len().saturating_sub(NAMED);
-        if more > 0 {
-            words.push_str(&format!(" and {more} more"));
+        let words = named.collect::<Vec<_>>().join(", ");
+        match self.outlying.len() {
+            0 => None,
+            n if n > NAMED => Some(format!("{words} and {} more", n - NAMED)),
+            _ => Some(words),
         }
-        (!words.is_empty()).then_some(words)
     }
 }
 

@@ -13,6 +13,7 @@ mod html;
 mod json;
 mod load;
 mod markdown;
+mod nodewise;
 mod number;
 mod rows;
 mod sampling;

@@ -116,7 +116,12 @@ impl<'a> Numbers<'a> {
             keys.find_map(|key| round.get(key))
         })?;
         let planned = case.planned.map_or(0, |planned| planned.tasks.len());
-        Across::of(members.collect(), first, apart.count(planned))
+        Across::of(
+            members.collect(),
+            first.unit.as_str(),
+            first.better,
+            apart.count(planned),
+        )
     }
 }
 
@@ -286,10 +291,9 @@ impl<'a> CaseView<'a> {
                 value: Some(across.value()),
                 ..empty(1)
             });
-            let like_primary = metric.keys.len() == primary.len();
-            if !like_primary || !across.outlying.is_empty() {
-                rows.extend(notable(&across, 2));
-            }
+            // Of how many it is told once for all metrics of which that is the same.
+            let told = usize::from(metric.keys.len() == primary.len());
+            rows.extend(notable(&across, 2).into_iter().skip(told));
             return;
         }
         for key in &metric.keys {

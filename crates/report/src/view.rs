@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use flagperf_model::{
-    CaseName, CaseResult, MetricName, NodeName, NodeRecord, Outcome, PlannedCase, RunState, fold,
+    Absent, CaseName, CaseResult, MetricName, NodeName, NodeRecord, Outcome, PlannedCase, RunState,
+    fold,
 };
 
 use crate::RunData;
@@ -218,6 +219,20 @@ pub(crate) fn machine_lines(nodes: &[NodeRecord]) -> Vec<(String, String)> {
         n => (format!("{} ({n} nodes)", fold(&names)), line),
     });
     whole.collect()
+}
+
+/// What nodes do not record, each with the nodes it is missing on.
+pub(crate) fn absences(nodes: &[NodeRecord]) -> Vec<(&Absent, Vec<NodeName>)> {
+    let mut absent: Vec<(&Absent, Vec<NodeName>)> = Vec::new();
+    for node in nodes {
+        for gone in &node.absent {
+            match absent.iter_mut().find(|(known, _)| *known == gone) {
+                Some((_, nodes)) => nodes.push(node.name.clone()),
+                None => absent.push((gone, vec![node.name.clone()])),
+            }
+        }
+    }
+    absent
 }
 
 /// One line on a node: processor, cores, memory, system.

@@ -2,9 +2,12 @@
 //! its content security policy forbids every request. Without script all but the read-out under
 //! the pointer works.
 
+mod band;
 mod case;
 mod chart;
 mod heat;
+mod monitors;
+mod nodes;
 mod results;
 mod setting;
 mod strip;
@@ -45,7 +48,7 @@ pub fn html(run: &RunData) -> String {
                 a.skip href="#results" { "Skip to results" }
                 (header(run))
                 div.page {
-                    (contents(&cases))
+                    (contents(&cases, record.nodes.len()))
                     main {
                         (damage(run))
                         (results::section(&cases))
@@ -101,7 +104,8 @@ fn header(run: &RunData) -> Markup {
     }
 }
 
-fn contents(cases: &[CaseView<'_>]) -> Markup {
+fn contents(cases: &[CaseView<'_>], nodes: usize) -> Markup {
+    let machines = if nodes == 1 { "Machine" } else { "Machines" };
     html! {
         nav aria-label="Contents" {
             ul {
@@ -112,7 +116,7 @@ fn contents(cases: &[CaseView<'_>]) -> Markup {
                     } }
                 }
                 li { a href="#setting" { "How it was run" } }
-                li { a href="#machine" { "Machine" } }
+                li { a href="#machine" { (machines) } }
             }
         }
     }

@@ -169,11 +169,10 @@ fn failures(page: &mut Page, run: &RunData, case: &CaseView<'_>, options: &Termi
 
 /// The directories of the nodes on which a case failed; of all its nodes if none is named.
 fn concerned<'a>(run: &'a RunData, result: &'a CaseResult) -> Vec<&'a str> {
-    let named: Vec<&NodeName> = match &result.outcome {
-        Outcome::Failed { node, also, .. } => [node].into_iter().chain(also).collect(),
-        Outcome::Stalled { node, .. } | Outcome::Lost { node, .. } => vec![node],
-        _ => Vec::new(),
-    };
+    let mut named: Vec<&NodeName> = result.outcome.node().into_iter().collect();
+    if let Outcome::Failed { also, .. } = &result.outcome {
+        named.extend(also);
+    }
     let tasks = run.record.plan.cases.iter().flat_map(|case| &case.tasks);
     let there: HashSet<&str> = tasks
         .filter(|task| named.contains(&&task.node))
