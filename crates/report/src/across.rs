@@ -36,7 +36,7 @@ const DEVIATIONS: f64 = 1.4826;
 const MATTERS: f64 = 0.05;
 
 /// So many that stand out are named.
-const NAMED: usize = 4;
+pub(crate) const NAMED: usize = 4;
 
 impl Across {
     /// `None` without members, or if one is not a finite number.

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::chart::{Axis, HEIGHT, Pen, WIDTH, scale};
 use super::heat::add;
+use crate::across::NAMED;
 use crate::nodewise::Nodewise;
 use crate::number::{digits, statistic};
 
@@ -97,7 +98,8 @@ impl<'a> Band<'a> {
                         }
                     }
                 }
-                @if let Some(words) = means.outlying_words() { p.s.far { b { "outlying" } " " (words) } }
+                // Many that stand out are another kind of instance, such as cores that the case leaves idle.
+                @if means.outlying.len() <= NAMED && let Some(words) = means.outlying_words() { p.s.far { b { "outlying" } " " (words) } }
             }
         } }
     }

@@ -12,12 +12,12 @@ mod results;
 mod setting;
 mod strip;
 
-use flagperf_model::Outcome;
+use flagperf_model::{NodeRecord, Outcome};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::RunData;
 use crate::number::{count, duration, moment};
-use crate::view::{CaseView, Cost, Tally, cases};
+use crate::view::{CaseView, Cost, Tally, cases, machine_lines};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -89,7 +89,11 @@ fn header(run: &RunData) -> Markup {
                 @if let Some(ended) = record.ended {
                     span { "took " (duration(ended.seconds_since(record.started))) }
                 }
-                span { (count(record.nodes.len(), "node")) }
+                span {
+                    (count(record.nodes.len(), "node"))
+                    @let missing = bad(run).count();
+                    @if missing > 0 { ", " (missing) " not there" }
+                }
                 @if record.state != flagperf_model::RunState::Finished {
                     span { strong {
                         @if record.state == flagperf_model::RunState::Interrupted { "stopped by the user" }
@@ -122,8 +126,19 @@ fn contents(cases: &[CaseView<'_>], nodes: usize) -> Markup {
     }
 }
 
+/// The nodes that could not take part.
+fn bad(run: &RunData) -> impl Iterator<Item = &NodeRecord> {
+    run.record.nodes.iter().filter(|node| node.bad.is_some())
+}
+
 fn damage(run: &RunData) -> Markup {
+    let bad: Vec<NodeRecord> = bad(run).cloned().collect();
+    let bad = machine_lines(&bad)
+        .into_iter()
+        .map(|(nodes, why)| format!("{nodes} {why}"))
+        .collect();
     let lists = [
+        ("Nodes that are not there", &bad),
         ("Missing from this record", &run.missing),
         ("Warnings", &run.record.warnings),
     ];

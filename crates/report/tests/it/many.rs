@@ -113,6 +113,10 @@ fn the_page_names_who_stands_out_and_has_every_node() {
         page.contains(&format!("<b>outlying</b> {slow} (50.")),
         "among the series"
     );
+    assert!(
+        !page.contains("and 67 more"),
+        "idle cores are no strangers among the cores"
+    );
     let table = page.split_once("<table class=\"sort\">").unwrap().1;
     let table = table.split_once("</table>").unwrap().0;
     for place in 0..64 {
@@ -123,7 +127,8 @@ fn the_page_names_who_stands_out_and_has_every_node() {
         page.contains(" on node03</p>"),
         "whose last lines these are"
     );
-    assert!(page.contains("It cannot take part: connection refused"));
+    assert!(page.contains("65 nodes, 1 not there"));
+    assert!(page.contains("<li>node65 cannot take part: connection refused</li>"));
     assert_no_table_scrolls(&page);
 }
 
