@@ -107,7 +107,7 @@ pub(super) fn card(case: &CaseView<'_>, node: &NodeName, m: &Measurement) -> Mar
             }
             (strip::large(m))
             p.sub { (verification(&m.verification)) }
-            p.def { (&m.definition) @if m.better == Better::Lower { " Lower is better." } }
+            p.def { (&m.definition) @if m.better == Better::Lower { "; lower is better" } }
         }
     }
 }

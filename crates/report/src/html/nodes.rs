@@ -93,7 +93,7 @@ fn across_card(column: &Column<'_>, across: &Across, result: &CaseResult) -> Mar
             @if let Some(words) = across.outlying_words() { p.sub.far { b { "outlying" } " " (words) } }
             @if let Some(m) = unchecked {
                 p.sub { (verification(&m.verification)) }
-                p.def { (&m.definition) @if m.better == Better::Lower { " Lower is better." } }
+                p.def { (&m.definition) @if m.better == Better::Lower { "; lower is better" } }
             }
         }
     }

@@ -69,6 +69,11 @@ fn secret() -> std::io::Result<String> {
 /// All nodes that cannot take part, and why. Nodes with the same reason share a line, and what helps
 /// against several reasons is said once, with the nodes that it is about.
 pub(super) fn failure(bad: &[BadNode], of: usize) -> Failure {
+    Failure::new(Exit::BadNodes, told(bad, of))
+        .hint("--continue-on-bad-nodes runs the cases that need one node on the others".to_owned())
+}
+
+fn told(bad: &[BadNode], of: usize) -> String {
     let mut lines = vec![format!(
         "{} of {of} {} cannot take part; nothing was started",
         bad.len(),
@@ -89,8 +94,7 @@ pub(super) fn failure(bad: &[BadNode], of: usize) -> Failure {
             }
         }));
     }
-    Failure::new(Exit::BadNodes, lines.join("\n"))
-        .hint("--continue-on-bad-nodes runs the cases that need one node on the others".to_owned())
+    lines.join("\n")
 }
 
 /// Nodes of which the same is to be said, in the order in which that comes up first.
@@ -112,4 +116,44 @@ fn alike<'a, T: PartialEq>(
 fn names(nodes: &[&BadNode]) -> String {
     let names: Vec<_> = nodes.iter().map(|node| node.node.clone()).collect();
     fold(&names)
+}
+
+#[cfg(test)]
+mod tests {
+    use flagperf_model::NodeName;
+
+    use super::*;
+
+    #[test]
+    fn nodes_with_the_same_trouble_share_a_line_and_hints_name_theirs() {
+        let bad = |node: &str, reason: &str, hint: Option<&str>| BadNode {
+            node: NodeName::new(node).unwrap(),
+            reason: reason.to_owned(),
+            hint: hint.map(str::to_owned),
+        };
+        let slow = Some("check the load");
+        let text = told(
+            &[
+                bad("n1", "no shell", slow),
+                bad("n2", "no shell", slow),
+                bad("n3", "no agent", slow),
+                bad("n4", "wrong key", Some("remove the old one")),
+                bad("n5", "gone", None),
+            ],
+            64,
+        );
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let lines = [
+            "5 of 64 nodes cannot take part; nothing was started",
+            "  n[1-2]: no shell",
+            "  n3: no agent",
+            "    n[1-3]: check the load",
+            "  n4: wrong key",
+            "    remove the old one",
+            "  n5: gone",
+        ];
+        assert_eq!(plain, lines.join("\n"));
+        let one = told(&[bad("n1", "gone", None)], 1);
+        assert!(one.starts_with("1 of 1 node cannot"), "{one}");
+    }
 }
