@@ -1,10 +1,12 @@
 //! Many numbers of one metric side by side, as from 64 nodes: their middle, their ends, and those
 //! that stand out.
 
+use std::collections::HashSet;
+
 use flagperf_model::{Better, Spread, median};
 
 use crate::number::{percent, significant};
-use crate::rows::Value;
+use crate::rows::{Key, Value};
 
 /// One of the numbers and whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +124,67 @@ impl Across {
             0 => None,
             n if n > NAMED => Some(format!("{words} and {} more", n - NAMED)),
             _ => Some(words),
+        }
+    }
+}
+
+/// What tells the numbers of a metric apart.
+pub(crate) struct Apart {
+    keys: usize,
+    nodes: usize,
+    ranks: usize,
+    links: bool,
+}
+
+impl Apart {
+    pub(crate) fn of(keys: &[Key<'_>]) -> Self {
+        let nodes: HashSet<_> = keys.iter().map(|key| key.1).collect();
+        let ranks: HashSet<_> = keys.iter().map(|key| key.2).collect();
+        Self {
+            keys: keys.len(),
+            nodes: nodes.len(),
+            ranks: ranks.len(),
+            links: keys
+                .iter()
+                .all(|key| key.3.is_some_and(|device| device.contains('>'))),
+        }
+    }
+
+    pub(crate) fn name(&self, (_, node, rank, device): Key<'_>) -> String {
+        let mut parts = Vec::new();
+        if self.nodes > 1 {
+            parts.push(node.to_string());
+        }
+        if self.keys > self.nodes {
+            if self.ranks > 1 {
+                parts.extend(rank.map(|rank| format!("rank {rank}")));
+            }
+            // Ranks of a node are told apart by their numbers already.
+            if self.ranks == 1 || self.keys > self.nodes * self.ranks {
+                parts.extend(device.map(str::to_owned));
+            }
+        }
+        parts.join(" ")
+    }
+
+    /// `64 nodes`, `63 of 64 nodes`, `128 ranks on 64 nodes`, `56 links`.
+    pub(crate) fn count(&self, planned: usize) -> String {
+        let nodes = if self.nodes < planned {
+            format!("{} of {planned} nodes", self.nodes)
+        } else {
+            format!("{} nodes", self.nodes)
+        };
+        let what = if self.links {
+            "links"
+        } else if self.keys == self.nodes * self.ranks {
+            "ranks"
+        } else {
+            "devices"
+        };
+        match self.nodes {
+            1 => format!("{} {what}", self.keys),
+            n if n == self.keys => nodes,
+            _ => format!("{} {what} on {nodes}", self.keys),
         }
     }
 }

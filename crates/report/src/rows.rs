@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use flagperf_model::{Measurement, MetricName, NodeName, Outcome, Spread};
 
-use crate::across::{Across, Member};
+use crate::across::{Across, Apart, Member};
 use crate::view::{APART, CaseView};
 
 /// A number of the table.
@@ -122,67 +122,6 @@ impl<'a> Numbers<'a> {
             first.better,
             apart.count(planned),
         )
-    }
-}
-
-/// What tells the numbers of a metric apart.
-struct Apart {
-    keys: usize,
-    nodes: usize,
-    ranks: usize,
-    links: bool,
-}
-
-impl Apart {
-    fn of(keys: &[Key<'_>]) -> Self {
-        let nodes: HashSet<_> = keys.iter().map(|key| key.1).collect();
-        let ranks: HashSet<_> = keys.iter().map(|key| key.2).collect();
-        Self {
-            keys: keys.len(),
-            nodes: nodes.len(),
-            ranks: ranks.len(),
-            links: keys
-                .iter()
-                .all(|key| key.3.is_some_and(|device| device.contains('>'))),
-        }
-    }
-
-    fn name(&self, (_, node, rank, device): Key<'_>) -> String {
-        let mut parts = Vec::new();
-        if self.nodes > 1 {
-            parts.push(node.to_string());
-        }
-        if self.keys > self.nodes {
-            if self.ranks > 1 {
-                parts.extend(rank.map(|rank| format!("rank {rank}")));
-            }
-            // Ranks of a node are told apart by their numbers already.
-            if self.ranks == 1 || self.keys > self.nodes * self.ranks {
-                parts.extend(device.map(str::to_owned));
-            }
-        }
-        parts.join(" ")
-    }
-
-    /// `64 nodes`, `63 of 64 nodes`, `128 ranks on 64 nodes`, `56 links`.
-    fn count(&self, planned: usize) -> String {
-        let nodes = if self.nodes < planned {
-            format!("{} of {planned} nodes", self.nodes)
-        } else {
-            format!("{} nodes", self.nodes)
-        };
-        let what = if self.links {
-            "links"
-        } else if self.keys == self.nodes * self.ranks {
-            "ranks"
-        } else {
-            "devices"
-        };
-        match self.nodes {
-            1 => format!("{} {what}", self.keys),
-            n if n == self.keys => nodes,
-            _ => format!("{} {what} on {nodes}", self.keys),
-        }
     }
 }
 
