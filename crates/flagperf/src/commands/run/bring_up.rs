@@ -69,12 +69,8 @@ fn secret() -> std::io::Result<String> {
 /// All nodes that cannot take part, each with its reason; what helps against several is said once.
 pub(super) fn failure(bad: &[BadNode], of: usize) -> Failure {
     let count = bad.len();
-    let (nodes, verb) = if count == 1 {
-        ("node", "cannot")
-    } else {
-        ("nodes", "cannot")
-    };
-    let mut text = format!("{count} of {of} {nodes} {verb} take part; nothing was started");
+    let nodes = if of == 1 { "node" } else { "nodes" };
+    let mut text = format!("{count} of {of} {nodes} cannot take part; nothing was started");
     let mut groups: Vec<(Option<&str>, Vec<&BadNode>)> = Vec::new();
     for node in bad {
         let hint = node.hint.as_deref();

@@ -7,6 +7,7 @@ mod launch;
 mod machines;
 mod modes;
 mod places;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
