@@ -8,6 +8,7 @@ mod machines;
 mod modes;
 mod neighbours;
 mod places;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
