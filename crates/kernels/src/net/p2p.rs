@@ -6,8 +6,8 @@
 //! of all pairs, of which each counts with its own median. `-bidirectional`: the bytes of both
 //! directions when both ranks send at the same time. `-latency`: half of the median round trip of one
 //! byte. `-slowest`: the slowest direction of any pair. `-pair`: every direction, or the ten slowest
-//! with more than eight nodes; all of them stand in `pairs.csv`. A slowest direction below 80 % of the
-//! median is noted as a slow link.
+//! with more than eight nodes; all of them stand in `pairs.csv`. Slow nodes and slow links are noted, see
+//! [`slow`].
 //!
 //! **Who meets whom.** A tournament: in each round disjoint pairs measure at once, until each pair
 //! has met. Pairs at once load the network as a job over all nodes would, and links that several
@@ -45,7 +45,7 @@ use flagperf_model::{Better, Phase, Unit, Verification, median};
 use super::mesh::Mesh;
 use super::pair::{Figures, Pair, Plan};
 use super::table::Table;
-use super::{generous, streams, tournament, with_mesh};
+use super::{generous, slow, streams, tournament, with_mesh};
 use crate::driver::{CaseError, Context};
 use crate::pattern::STAMP_EVERY;
 use crate::reporter::{Metric, Reporter};
@@ -260,8 +260,8 @@ fn report(
         let link = direction.name(names);
         report.measurement(&metrics.pair, &link, direction.rates, checked.clone())?;
     }
-    if let Some(text) = table.slow_link(names) {
-        report.note("slow link", text)?;
+    for (key, text) in slow::notes(&table.directions(), names) {
+        report.note(key, text)?;
     }
     let out = context.cluster.as_ref().and_then(|c| c.out.as_deref());
     if let Some(out) = out {
