@@ -63,13 +63,13 @@ pub(super) fn notes(directions: &[Direction<'_>], names: &Names) -> Vec<(&'stati
         .filter(|d| d.rate < SLOW * usual && !belongs(d, &nodes))
         .collect();
     if let Some(slowest) = links.first() {
-        let mut text = format!("{}: {}", slowest.name(names), compared(slowest.rate, usual));
-        match links.len() - 1 {
-            0 => {}
-            1 => text += "; 1 more direction is slow",
-            more => text += &format!("; {more} more directions are slow"),
-        }
-        notes.push(("slow link", text));
+        let more = match links.len() - 1 {
+            0 => String::new(),
+            1 => "; 1 more direction is slow".to_owned(),
+            more => format!("; {more} more directions are slow"),
+        };
+        let (name, rate) = (slowest.name(names), compared(slowest.rate, usual));
+        notes.push(("slow link", format!("{name}: {rate}{more}")));
     }
     notes
 }

@@ -343,6 +343,30 @@ fn the_slow_link_is_named() {
 }
 
 #[test]
+fn slow_links_get_a_vector_of_their_size() {
+    let (_relay, clusters) = with_relay(3, Spoil::Throttle { bytes_per_s: 5e6 });
+    let begin = Instant::now();
+    let printed = ranks(|| args("allreduce-tcp", 600, &[]), clusters);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    let sizes: Vec<u64> = printed
+        .iter()
+        .map(|rank| {
+            assert_eq!(rank.end, CaseEnd::Passed, "{}", rank.failure());
+            rank.note("bytes per rank").unwrap().parse().unwrap()
+        })
+        .collect();
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+    // 30 ms of what a connection in the ring carries at 5 MB/s, and what fits into buffers.
+    assert!(
+        sizes[0] >= 64 << 10 && sizes[0] <= 4 << 20 && sizes[0].is_power_of_two(),
+        "{sizes:?}"
+    );
+    let algorithm = printed[0].measurements()[1];
+    let slowest = sizes[0] as f64 / algorithm.value / 1e9;
+    assert!(slowest < 0.6, "{slowest} s for an all-reduce");
+}
+
+#[test]
 fn a_rank_that_never_comes_is_named_everywhere() {
     for case in [p2p, allreduce] {
         let port = free_port();
