@@ -27,7 +27,8 @@
 //! **Warm-up.** Transfers both ways of growing size, until they take as long as a transfer shall.
 //!
 //! **Repetition.** One transfer there, one back, one both ways, a batch of round trips, in turn, for
-//! the pair's time and at least three times.
+//! the pair's time and at least three times. The batch takes as long as a transfer; where packets are
+//! lost it ends early.
 //!
 //! **Check.** Each page of a message carries its number, which the receiver compares within the time
 //! measured (one word in 512); of the last message each way every word is compared.

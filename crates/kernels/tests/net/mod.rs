@@ -343,6 +343,22 @@ fn the_slow_link_is_named() {
 }
 
 #[test]
+fn a_link_that_loses_packets_is_measured_in_time() {
+    let stutter = Spoil::Stutter {
+        every: 32,
+        pause: Duration::from_millis(200),
+    };
+    let (_relay, clusters) = with_relay(2, stutter);
+    let begin = Instant::now();
+    let printed = ranks(|| p2p(2000, &[]), clusters);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(printed[0].end, CaseEnd::Passed, "{}", printed[0].failure());
+    let latency = printed[0].measurements()[2];
+    // The median is of the round trips that were not held up.
+    assert!(latency.value < 20_000.0, "{} us", latency.value);
+}
+
+#[test]
 fn slow_links_get_a_vector_of_their_size() {
     let (_relay, clusters) = with_relay(3, Spoil::Throttle { bytes_per_s: 5e6 });
     let begin = Instant::now();
