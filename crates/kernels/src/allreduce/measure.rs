@@ -111,20 +111,13 @@ pub(crate) fn measure(
     // Rank 0 reports only after every rank has checked its own.
     runs.ranks.barrier()?;
     if leads {
-        let text = format!(
+        let checked = Verification::Checked(format!(
             "one element in 61 of {} sums, every element of the last, exactly",
             runs.repetition
-        );
+        ));
         let bus: Vec<f64> = algorithm.iter().map(|rate| rate * factor).collect();
-        for (metric, values) in metrics.iter().zip([&bus, &algorithm]) {
-            let checked = Verification::Checked(text.clone());
-            let value = context
-                .report
-                .measurement(metric, device, values, checked)?;
-            if metric.name == metrics[0].name {
-                context.report.classic(metric, value)?;
-            }
-        }
+        let figures = metrics.iter().zip([&bus, &algorithm]);
+        context.report.figures(device, figures, &checked)?;
     }
     Ok(())
 }

@@ -243,16 +243,12 @@ fn report(
     let names = mesh.names();
     let all = format!("{} nodes", mesh.world());
     let report = &mut context.report;
-    for (metric, values) in [
-        (&metrics.bandwidth, table.rates()),
-        (&metrics.bidirectional, table.both()),
-        (&metrics.latency, table.latencies()),
-    ] {
-        let value = report.measurement(metric, &all, &values, checked.clone())?;
-        if metric.name == metrics.bandwidth.name {
-            report.classic(metric, value)?;
-        }
-    }
+    let figures = [
+        (&metrics.bandwidth, &table.rates()),
+        (&metrics.bidirectional, &table.both()),
+        (&metrics.latency, &table.latencies()),
+    ];
+    report.figures(&all, figures, &checked)?;
     if let Some(slowest) = table.directions().first() {
         let link = slowest.name(names);
         report.measurement(&metrics.slowest, &link, slowest.rates, checked.clone())?;
