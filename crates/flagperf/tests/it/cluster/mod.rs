@@ -3,6 +3,7 @@
 mod bad_nodes;
 mod faults;
 mod interrupts;
+mod interserver;
 mod launch;
 mod machines;
 mod modes;
