@@ -32,7 +32,9 @@ impl Fold {
     /// Brings a record up to date. Returns the place of the result of a case that ended.
     pub(crate) fn apply(&mut self, record: &mut RunRecord, event: &Event) -> Option<usize> {
         match &event.what {
-            EventKind::NodeReady { node, facts, clock } => {
+            EventKind::NodeReady {
+                node, facts, clock, ..
+            } => {
                 let node = node_of(record, node);
                 node.facts = Some((**facts).clone());
                 node.clock = Some(*clock);

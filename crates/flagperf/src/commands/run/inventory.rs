@@ -5,7 +5,7 @@ use std::process::Command;
 
 use flagperf_config::{Choice, Inventory, NodeSource};
 use flagperf_host::Root;
-use flagperf_model::{Launcher, NodeName, NodeSpec, Plan, ProgramSource};
+use flagperf_model::{Environment, Launcher, NodeName, NodeSpec, Plan, ProgramSource, SshTarget};
 
 use crate::cli::NodeArgs;
 use crate::exit::Failure;
@@ -30,7 +30,10 @@ pub(super) fn inventory(args: &NodeArgs) -> Result<Inventory, Failure> {
     if inventory.nodes.is_empty() {
         inventory.nodes.push(localhost()?);
     } else if !forced {
-        recognise(&mut inventory.nodes);
+        // In a container, or where Slurm has started this program, a node's name is this machine's
+        // own; elsewhere `docker exec -i {node}` may well mean a container with the name of its host.
+        let inside = inventory.environment == Environment::InContainer || args.slurm;
+        recognise(&mut inventory.nodes, inside);
     }
     Ok(inventory)
 }
@@ -60,8 +63,8 @@ fn localhost() -> Result<NodeSpec, Failure> {
 
 /// A node that is this machine needs no connection. It is this machine if it is called as this machine
 /// calls itself or by one of its addresses, and nothing was said of a user or a port, behind which
-/// there may be a container.
-fn recognise(nodes: &mut [NodeSpec]) {
+/// there may be a container. Through a command that is so only `inside` of the cluster.
+fn recognise(nodes: &mut [NodeSpec], inside: bool) {
     let root = Root::new("/");
     let hostname = rustix::system::uname()
         .nodename()
@@ -78,9 +81,12 @@ fn recognise(nodes: &mut [NodeSpec]) {
         let here = match &node.launcher {
             Launcher::Local => false,
             Launcher::Ssh(target) => {
-                target.user.is_none() && target.port.is_none() && is_here(&target.host)
+                target.user.is_none()
+                    && target.port.is_none()
+                    && is_here(&target.host)
+                    && leads_here(target, is_here)
             }
-            Launcher::Exec { .. } => is_here(node.name.as_str()),
+            Launcher::Exec { .. } => inside && is_here(node.name.as_str()),
         };
         if here && node.program == ProgramSource::Placed {
             node.launcher = Launcher::Local;
@@ -135,11 +141,11 @@ fn output_of(command: &str) -> Result<NodeSource, Failure> {
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!(
-            "{}; it said: {}",
-            output.status,
-            words.trim()
-        )));
+        let said = match words.trim() {
+            "" => String::new(),
+            words => format!("; it said: {words}"),
+        };
+        return Err(failed(format!("{}{said}", output.status)));
     }
     let text = String::from_utf8(output.stdout)
         .map_err(|_| failed("its output is not UTF-8".to_owned()))?;
@@ -177,19 +183,46 @@ pub(super) fn master_address(first: &NodeSpec, alone: bool, own_view: Option<&st
 }
 
 /// The `HostName` that the user's OpenSSH configuration gives.
-fn ssh_host(target: &flagperf_model::SshTarget) -> Option<String> {
+fn ssh_host(target: &SshTarget) -> Option<String> {
+    let text = ssh_settings(target.config.as_deref(), &target.host)?;
+    setting(&text, "hostname").map(str::to_owned)
+}
+
+/// True if nothing in the user's OpenSSH configuration leads elsewhere than to this machine's sshd, which
+/// is another host, port or user than without any configuration, or a way through something else.
+fn leads_here(target: &SshTarget, is_here: impl Fn(&str) -> bool) -> bool {
+    let (Some(configured), Some(plain)) = (
+        ssh_settings(target.config.as_deref(), &target.host),
+        ssh_settings(Some("none"), &target.host),
+    ) else {
+        // Without an ssh there is no other way to it; with a broken configuration ssh will say so.
+        return Command::new("ssh").arg("-V").output().is_err();
+    };
+    let same = |key| setting(&configured, key) == setting(&plain, key);
+    setting(&configured, "hostname").is_some_and(is_here)
+        && ["port", "user", "proxycommand", "proxyjump"]
+            .into_iter()
+            .all(same)
+}
+
+/// What ssh would do, a setting a line.
+fn ssh_settings(config: Option<&str>, host: &str) -> Option<String> {
     let mut command = Command::new("ssh");
-    if let Some(config) = &target.config {
+    if let Some(config) = config {
         command.args(["-F", config]);
     }
     let output = command
-        .args(["-G", "--", &target.host])
+        .args(["-G", "--", host])
         .stdin(std::process::Stdio::null())
         .output()
         .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let host = text
+    output.status.success().then_some(())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+fn setting<'t>(settings: &'t str, key: &str) -> Option<&'t str> {
+    settings
         .lines()
-        .find_map(|line| line.strip_prefix("hostname "))?;
-    Some(host.trim().to_owned())
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
+        .map(str::trim)
 }
