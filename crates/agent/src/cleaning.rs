@@ -9,10 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A copy that was not used for so long is removed.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const UNUSED: Duration = Duration::from_hours(30 * 24);
 
 /// Marks the place of this program as used, and removes what others of its kind left there long ago.
 /// Does nothing if this program was not placed there by a controller.

@@ -205,9 +205,9 @@ impl Lines {
                 self.buffer.drain(..=self.marker.len() + end);
                 Ok(Some(line))
             }
-            None if text.len() > LONGEST_LINE => Err(Trouble::plain(
-                "its shell answered with an endless line",
-            )),
+            None if text.len() > LONGEST_LINE => {
+                Err(Trouble::plain("its shell answered with an endless line"))
+            }
             None => Ok(None),
         }
     }

@@ -217,7 +217,10 @@ mod tests {
     #[test]
     fn the_version_of_ssh_is_read() {
         for (text, version) in [
-            ("OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19", Some((9, 2))),
+            (
+                "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19",
+                Some((9, 2)),
+            ),
             ("OpenSSH_8.7p1, OpenSSL 3.0.1", Some((8, 7))),
             ("OpenSSH_10.0, LibreSSL 4", Some((10, 0))),
             ("OpenSSH_for_Windows", None),

@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_program_for_another_architecture_is_known_by_its_hash() {
-        let directory = std::env::temp_dir().join(format!("flagperf-programs-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("flagperf-programs-{}", std::process::id()));
         fs::create_dir(&directory).unwrap();
         let foreign = b"a program for another architecture";
         fs::write(directory.join("flagperf-riscv64"), foreign).unwrap();

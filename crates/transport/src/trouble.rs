@@ -29,8 +29,8 @@ impl Trouble {
     }
 }
 
-/// How ssh calls a peer that it reaches through a command.
-const THROUGH_PROXY: &str = "UNKNOWN port";
+/// So ssh begins if the stream ends before the other side has said what it is.
+const CLOSED_AT_ONCE: &str = "kex_exchange_identification";
 
 /// What the OpenSSH client says, and what it means. The first text that occurs decides; the texts are
 /// those of OpenSSH 7 to 10.
@@ -73,12 +73,8 @@ const SSH: &[(&str, &str)] = &[
         "it does not answer: check that it is switched on, its network, and firewalls between",
     ),
     (
-        THROUGH_PROXY,
-        "its ProxyCommand or ProxyJump gave no connection: try it by hand",
-    ),
-    (
-        "kex_exchange_identification",
-        "its sshd closed the connection at once; it may refuse so many at a time: raise MaxStartups there, or lower max_parallel in flagperf.toml",
+        CLOSED_AT_ONCE,
+        "its sshd closed the connection at once; it may refuse so many at a time: raise MaxStartups there, or lower max_parallel in flagperf.toml; or a ProxyCommand gave no connection",
     ),
     (
         "Connection reset",
@@ -123,7 +119,10 @@ pub(crate) struct Ended<'w> {
 /// What that means.
 pub(crate) fn of_launcher(ended: &Ended<'_>) -> Trouble {
     let Ended {
-        way, words, printed, ..
+        way,
+        words,
+        printed,
+        ..
     } = *ended;
     let code = ended.status.and_then(|status| status.code());
     // A command's own words may contain any of these texts.
@@ -131,15 +130,17 @@ pub(crate) fn of_launcher(ended: &Ended<'_>) -> Trouble {
         && code == Some(SSH_FAILED)
         && let Some((text, hint)) = SSH.iter().find(|(text, _)| words.contains(text))
     {
+        // An sshd that closes the connection says nothing before; a command on the way to it does.
+        if *text == CLOSED_AT_ONCE && !words.trim_start().starts_with(text) {
+            let hint = "the ProxyCommand or ProxyJump before it gave no connection: try it by hand";
+            return Trouble::new(last_lines(words), hint);
+        }
         // The line with the text tells more than the warning around it.
         let line = words
             .lines()
             .find(|line| line.contains(text))
-            .map(|line| line.trim().trim_matches('@').trim().to_owned())
-            // The command itself has told why before that.
-            .filter(|_| *text != THROUGH_PROXY)
-            .unwrap_or_else(|| last_lines(words));
-        return Trouble::new(line, hint);
+            .unwrap_or(words);
+        return Trouble::new(line.trim().trim_matches('@').trim().to_owned(), hint);
     }
     let status = ended
         .status
@@ -204,7 +205,10 @@ pub(crate) fn of_placed(text: &str) -> Trouble {
 /// What was said on either stream, as the end of a sentence; empty if nothing.
 pub(crate) fn said(words: &str, printed: &str) -> String {
     let mut text = String::new();
-    for (verb, what) in [("said", last_lines(words)), ("printed", last_lines(printed))] {
+    for (verb, what) in [
+        ("said", last_lines(words)),
+        ("printed", last_lines(printed)),
+    ] {
         if !what.is_empty() {
             text.push_str(if text.is_empty() { "; it " } else { ", and " });
             text.push_str(verb);
@@ -260,7 +264,7 @@ mod tests {
             "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"
         );
         assert!(hint(&trouble).contains("ssh-keygen -R"));
-        let words = "/bin/sh: 1: nc: not found\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n";
+        let words = "/bin/sh: 1: nc: not found\nkex_exchange_identification: Connection closed by remote host\r\n";
         let trouble = ended(Way::Ssh, 255, words, "");
         assert!(hint(&trouble).contains("ProxyCommand"), "{trouble:?}");
         assert!(trouble.reason.contains("nc: not found"), "{trouble:?}");

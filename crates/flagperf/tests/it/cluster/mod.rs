@@ -4,9 +4,11 @@ mod bad_nodes;
 mod faults;
 mod interrupts;
 mod launch;
+mod logins;
 mod machines;
 mod modes;
 mod places;
+mod placing;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
