@@ -90,6 +90,11 @@ pub(crate) fn as_words(nonce: &str, hash: &str, directory: &str) -> Vec<String> 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -114,5 +119,126 @@ mod tests {
             text.ends_with(r"flagperf n h '/a b/$(touch x)'\''y'"),
             "{text}"
         );
+    }
+
+    /// What stands for the hash of a program that is a shell script.
+    const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    /// A home directory, until this is dropped.
+    struct Home(PathBuf);
+
+    impl Home {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("flagperf-{}-{name}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        /// Runs the script in a shell, answers with a program, and returns what the script says.
+        fn run(&self, shell: &[&str], anew: &str, program: &[u8]) -> String {
+            let mut child = Command::new(shell[0])
+                .args(&shell[1..])
+                .args(["-c", SCRIPT, "flagperf", "word", HASH, "", anew])
+                .env_remove("XDG_CACHE_HOME")
+                .env("HOME", &self.0)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut answer = format!("{HASH} {}\n", program.len()).into_bytes();
+            answer.extend(program);
+            // Where nothing is needed nobody reads it.
+            let _ = child.stdin.take().unwrap().write_all(&answer);
+            let output = child.wait_with_output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        }
+
+        fn copies(&self) -> Vec<PathBuf> {
+            fs::read_dir(self.0.join(".cache/flagperf"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect()
+        }
+    }
+
+    impl Drop for Home {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A program that tells a hash, and serves.
+    fn program(hash: &str) -> Vec<u8> {
+        format!("#!/bin/sh\nif [ \"$2\" ]; then echo {hash}; else echo served; fi\n").into_bytes()
+    }
+
+    #[test]
+    fn every_shell_places_it_finds_it_and_replaces_what_is_damaged() {
+        let shells: [&[&str]; 4] = [&["sh"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
+        for (number, shell) in shells.iter().enumerate() {
+            if Command::new(shell[0]).arg("--help").output().is_err() {
+                println!("skipped: there is no {}", shell[0]);
+                continue;
+            }
+            let home = Home::new(&format!("shell-{number}"));
+            let copy = home.0.join(".cache/flagperf").join(HASH);
+            let start = format!("flagperf:word:START {}\nserved\n", copy.display());
+            let placed = home.run(shell, "", &program(HASH));
+            assert!(
+                placed.contains("\nflagperf:word:NEED "),
+                "{shell:?}: {placed}"
+            );
+            assert!(
+                placed.contains("\nflagperf:word:SEND\n"),
+                "{shell:?}: {placed}"
+            );
+            assert!(placed.ends_with(&start), "{shell:?}: {placed}");
+            assert_eq!(home.copies(), [copy.as_path()]);
+            let found = home.run(shell, "", b"");
+            assert_eq!(found, format!("\n{start}"), "{shell:?}");
+            // Somebody else may have mended it.
+            let found = home.run(shell, ANEW, b"");
+            assert_eq!(found, format!("\n{start}"), "{shell:?}");
+            fs::write(&copy, "#!/bin/sh\necho something else\n").unwrap();
+            let placed = home.run(shell, ANEW, &program(HASH));
+            assert!(placed.ends_with(&start), "{shell:?}: {placed}");
+            assert_eq!(fs::read(&copy).unwrap(), program(HASH));
+            assert_eq!(home.copies(), [copy.as_path()]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_prove_itself_gets_no_name() {
+        let home = Home::new("proof");
+        let other = "f".repeat(64);
+        let said = home.run(&["sh"], "", &program(&other));
+        let end = format!("flagperf:word:NORUN 0 {other}\n");
+        assert!(said.ends_with(&end), "{said}");
+        assert_eq!(home.copies(), [""; 0].map(PathBuf::from));
+        // As in an image without the loader that the program names.
+        let said = home.run(&["sh"], "", b"#!/lib/ld-that-is-nowhere.so\n");
+        assert!(said.contains("flagperf:word:NORUN 127 "), "{said}");
+        assert!(said.ends_with("not found\n"), "{said}");
+        assert_eq!(home.copies(), [""; 0].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_program_that_does_not_arrive_whole_leaves_nothing() {
+        let home = Home::new("part");
+        let mut child = Command::new("sh")
+            .args(["-c", SCRIPT, "flagperf", "word", HASH, ""])
+            .env_remove("XDG_CACHE_HOME")
+            .env("HOME", &home.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        write!(stdin, "{HASH} 1000\na part of it").unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("did not arrive whole"), "{said}");
+        assert_eq!(home.copies(), [""; 0].map(PathBuf::from));
     }
 }

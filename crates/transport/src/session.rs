@@ -201,23 +201,25 @@ impl Session {
         terms: &Terms,
     ) -> Result<(Self, Events), OpenError> {
         let deadline = Instant::now() + terms.patience;
-        let first = match Self::attempt(launch, programs, terms, deadline).await {
+        let first = match Self::attempt(launch, programs, terms, deadline, false).await {
             Ok(pair) => return Ok(pair),
             Err(first) => first,
         };
         match launch.anew().filter(|_| first.damaged) {
             None => Err(first.error),
-            Some(anew) => Self::attempt(&anew, programs, terms, deadline)
+            Some(anew) => Self::attempt(&anew, programs, terms, deadline, true)
                 .await
                 .map_err(|second| second.error),
         }
     }
 
+    /// `proven` says that a copy which is found has told its hash.
     async fn attempt(
         launch: &Launch,
         programs: &Programs,
         terms: &Terms,
         deadline: Instant,
+        proven: bool,
     ) -> Result<(Self, Events), Attempt> {
         let slow = |what: String, hint: Option<String>| OpenError::Slow {
             seconds: terms.patience.as_secs_f64(),
@@ -249,7 +251,7 @@ impl Session {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdout, width);
         }
         let words = Words::listen(stderr);
-        let started = match &launch.nonce {
+        let mut started = match &launch.nonce {
             None => Started {
                 hash: programs.own_hash(),
                 ..Started::default()
@@ -286,6 +288,7 @@ impl Session {
                 }
             }
         };
+        started.found &= !proven;
         let path = match (&launch.installed, started.path.as_str()) {
             (Some(path), _) => path.clone(),
             (None, "") => launch.program.to_string_lossy().into_owned(),

@@ -139,12 +139,12 @@ fn without_a_home_directory_another_place_is_taken() {
     let Some(cluster) = one_node() else {
         return;
     };
-    for home in ["", "HOME=", "HOME=/nowhere"] {
+    for home in ["", "HOME=", "HOME=/tmp/nowhere"] {
         cluster.sh("node1", "rm -rf /tmp/flagperf-0");
         let script = format!("exec $enter env -i {home} PATH=/usr/bin:/bin \"$@\"");
         let ended = entering(&cluster, &script);
         assert_eq!(ended.code, Some(0), "{home}: {}", ended.stderr);
-        let left = "ls -d /tmp/flagperf-0 /nonexistent /nowhere /.cache 2>/dev/null";
+        let left = "ls -d /tmp/flagperf-0 /tmp/nowhere /nonexistent /.cache 2>/dev/null";
         assert_eq!(cluster.sh("node1", left), "/tmp/flagperf-0\n", "{home}");
     }
     cluster.await_clean();
