@@ -10,6 +10,7 @@
 //! processes it measures.
 
 mod channel;
+mod cleaning;
 mod collect;
 mod ending;
 mod files;

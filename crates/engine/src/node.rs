@@ -157,18 +157,22 @@ async fn connect(
                     place,
                 })) => return Ok((facts, series, absent, address, free_port, place)),
                 Some(SessionEvent::Closed { reason, .. }) => {
-                    return Err(format!("its agent ended before it had answered: {reason}"));
+                    let hint = matches!(spec.launcher, Launcher::Exec { .. })
+                        .then(|| flagperf_transport::EXEC_HINT.to_owned());
+                    return Err((
+                        format!("its agent ended before it had answered: {reason}"),
+                        hint,
+                    ));
                 }
                 Some(SessionEvent::Message(_) | SessionEvent::Silent(_) | SessionEvent::Back) => {}
-                None => return Err("its channel is closed".to_owned()),
+                None => return Err(("its channel is closed".to_owned(), None)),
             }
         }
     };
     let answer = timeout_at(deadline, answer).await.unwrap_or_else(|_| {
-        Err(format!(
-            "its agent had not told what the machine is within {:.0} s",
-            terms.patience.as_secs_f64()
-        ))
+        let seconds = terms.patience.as_secs_f64();
+        let reason = format!("its agent had not told what the machine is within {seconds:.0} s");
+        Err((reason, None))
     });
     match answer {
         Ok((facts, series, absent, address, free_port, place)) => Ok(Node {
@@ -183,7 +187,7 @@ async fn connect(
             session,
             events,
         }),
-        Err(reason) => Err(bad(&spec, reason, None)),
+        Err((reason, hint)) => Err(bad(&spec, reason, hint)),
     }
 }
 
