@@ -4,6 +4,7 @@ mod bad_nodes;
 mod faults;
 mod interrupts;
 mod launch;
+mod loss;
 mod machines;
 mod modes;
 mod neighbours;
