@@ -328,3 +328,6 @@ fn last_lines(output: &[u8]) -> Vec<String> {
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.clamp(0.0, 315_360_000.0)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

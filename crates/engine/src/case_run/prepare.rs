@@ -13,7 +13,7 @@ use crate::emission::Emission;
 
 /// A node that makes ready for a task is given up when it has not got any further for this long. How long
 /// the copying of the case's directory takes in all is up to its size and the network.
-const NO_PROGRESS: Duration = Duration::from_mins(1);
+const NO_PROGRESS: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 impl CaseRun<'_, '_> {
     /// Tells every node to make ready.
