@@ -11,24 +11,39 @@ use flagperf_wire::{Decoder, FromAgent, MAX_CHUNK, Packer, TaskId, ToAgent, enco
 
 use crate::input::Input;
 
+/// With so many bytes of frames unwritten, in bytes, the channel has fallen behind.
+const BEHIND: usize = 2 * MAX_CHUNK;
+
 /// Where messages to the controller are put. Control messages are few and small and output needs
 /// credit, so the queue behind it stays small without a bound of its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Outbox(Sender<Vec<u8>>);
+pub(crate) struct Outbox {
+    frames: Sender<Vec<u8>>,
+    /// Bytes of frames that are queued and not written yet.
+    behind: Arc<AtomicUsize>,
+}
 
 impl Outbox {
     /// Queues a message. A message that cannot be encoded or sent is dropped: the first cannot
     /// happen for messages of bounded size, and after the second the closed channel ends the agent.
     pub(crate) fn send(&self, message: &FromAgent) {
         if let Ok(frame) = encode(message) {
-            let _ = self.0.send(frame);
+            self.behind.fetch_add(frame.len(), Ordering::Relaxed);
+            let _ = self.frames.send(frame);
         }
+    }
+
+    /// True while the channel takes less than it is given.
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) >= BEHIND
     }
 }
 
 /// Starts the thread that writes frames to the controller.
 pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<Input>) -> Outbox {
     let (sender, frames): (_, Receiver<Vec<u8>>) = channel();
+    let behind = Arc::new(AtomicUsize::new(0));
+    let queued = Arc::clone(&behind);
     thread::spawn(move || {
         for frame in frames {
             if let Err(error) = to.write_all(&frame).and_then(|()| to.flush()) {
@@ -37,9 +52,13 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
                 ))));
                 return;
             }
+            queued.fetch_sub(frame.len(), Ordering::Relaxed);
         }
     });
-    Outbox(sender)
+    Outbox {
+        frames: sender,
+        behind,
+    }
 }
 
 /// Starts the thread that reads frames from the controller. `heard` is set to the agent's clock, in
@@ -126,7 +145,7 @@ pub(crate) struct Pump {
     pub(crate) rank: u32,
     pub(crate) place: usize,
     pub(crate) credit: Arc<Credit>,
-    /// True if its bytes are worth compressing.
+    /// True if the channel crosses a network or is ciphered.
     pub(crate) pack: bool,
     pub(crate) outbox: Outbox,
     pub(crate) inputs: Sender<Input>,
@@ -139,17 +158,21 @@ impl Pump {
     pub(crate) fn start(mut self) {
         thread::spawn(move || {
             let mut bytes = vec![0; MAX_CHUNK];
-            let mut packer = Packer::new(self.pack);
+            let mut packer = Packer::default();
             loop {
                 match self.pipe.read(&mut bytes) {
                     Ok(0) => break,
                     Ok(count) => {
                         self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
                         self.credit.spend(count as u64);
+                        // Compressing costs the node more than the cipher of its channel saves, so
+                        // only a channel that cannot follow gets less to carry.
+                        let chunk =
+                            packer.pack(&bytes[..count], self.pack && self.outbox.is_behind());
                         self.outbox.send(&FromAgent::Output {
                             task: self.task,
                             rank: self.rank,
-                            chunk: packer.pack(&bytes[..count]),
+                            chunk,
                         });
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

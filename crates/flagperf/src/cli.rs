@@ -93,7 +93,7 @@ pub(crate) struct RunArgs {
         value_name = "RUN",
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
             "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
-            "ssh_config", "accept_new_host_keys", "in_container", "continue_on_bad_nodes"]
+            "ssh_config", "accept_new_host_keys", "in_container"]
     )]
     pub(crate) resume: Option<PathBuf>,
 

@@ -9,6 +9,7 @@
 mod case;
 mod event;
 mod facts;
+mod fold;
 mod ids;
 mod measurement;
 mod node;
@@ -27,6 +28,7 @@ pub use case::{
 };
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};
+pub use fold::fold;
 pub use ids::{CaseName, MetricName, NameError, NodeName, RunId};
 pub use measurement::{Measurement, Verification, Window};
 pub use node::{BadNode, ClockOffset, Environment, Launcher, NodeSpec, ProgramSource, SshTarget};

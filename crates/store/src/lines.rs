@@ -117,7 +117,7 @@ fn shorten(line: &[u8]) -> String {
 pub(crate) fn result_lines(bytes: &[u8]) -> impl Iterator<Item = String> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        let found = find(rest, RESULT_MARK)?;
+        let found = memchr::memmem::find(rest, RESULT_MARK)?;
         let begin = rest[..found]
             .iter()
             .rposition(|&byte| byte == b'\n')
@@ -130,24 +130,6 @@ pub(crate) fn result_lines(bytes: &[u8]) -> impl Iterator<Item = String> {
         rest = &rest[end..];
         Some(line.trim().to_owned())
     })
-}
-
-/// First place of a needle, after Horspool ("Practical fast searching in strings", 1980): a case
-/// may flood its output, and looking at every byte of it would cost more than writing it.
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let last = needle.len().checked_sub(1)?;
-    let mut at = last;
-    while let Some(&byte) = text.get(at) {
-        let begin = at - last;
-        if byte == needle[last] && &text[begin..=at] == needle {
-            return Some(begin);
-        }
-        at += needle[..last]
-            .iter()
-            .rposition(|&other| other == byte)
-            .map_or(needle.len(), |place| last - place);
-    }
-    None
 }
 
 #[cfg(test)]
@@ -190,15 +172,6 @@ mod tests {
             }
             file.extend(lines.finish());
             prop_assert_eq!(file, chunks.concat());
-        }
-
-        #[test]
-        fn the_needle_is_found_where_it_is(text in "[FRPeflagsultn \\[\\]]{0,40}", at in 0usize..40) {
-            let mut text = text.into_bytes();
-            let at = at.min(text.len());
-            text.splice(at..at, RESULT_MARK.iter().copied());
-            let expected = text.windows(RESULT_MARK.len()).position(|window| window == RESULT_MARK);
-            prop_assert_eq!(find(&text, RESULT_MARK), expected);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::lock::Lock;
 use crate::readable::{self, Level};
 use crate::task::{TaskFiles, inside};
 
-pub use resume::ReopenError;
+pub use resume::{EarlierRun, ReopenError};
 
 /// Name of the record in a run directory.
 pub(crate) const RUN_JSON: &str = "run.json";
@@ -57,7 +57,7 @@ pub struct Recorder {
     /// True if nodes have told about themselves since.
     nodes_changed: bool,
     /// Held until the end, so that nobody takes up a run that is going on.
-    lock: Lock,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -81,8 +81,12 @@ impl Recorder {
             _ => CreateError::new(results, error),
         })?;
         let now = record.started;
+        let saved = json(&record);
         let mut recorder = Lock::take(&directory)
-            .and_then(|lock| Self::open(directory.clone(), lock, record, now))
+            .and_then(|lock| {
+                let disk = Disk::create(&directory, RUN_JSON, &saved)?;
+                Ok(Self::open(directory.clone(), lock, disk, record, now))
+            })
             .map_err(|error| {
                 // Nothing of value is in it yet, and an empty run directory would only puzzle.
                 drop(fs::remove_dir_all(&directory));
@@ -92,16 +96,21 @@ impl Recorder {
             .clock
             .format(now, "%Y-%m-%d %H:%M:%S FlagperfLogger started.\n");
         recorder.log.append(&mut recorder.disk, first.as_bytes());
+        recorder.saved = saved;
         Ok(recorder)
     }
 
-    /// Writes the record as it stands and opens the files that grow.
-    fn open(directory: PathBuf, lock: Lock, record: RunRecord, now: Timestamp) -> io::Result<Self> {
-        let saved = json(&record);
-        let mut disk = Disk::create(&directory, RUN_JSON, &saved)?;
+    /// Opens the files that grow.
+    fn open(
+        directory: PathBuf,
+        lock: Lock,
+        mut disk: Disk,
+        record: RunRecord,
+        now: Timestamp,
+    ) -> Self {
         let events = Appender::open(&mut disk, EVENTS, Weight::Vital);
         let log = Appender::open(&mut disk, LOG, Weight::Vital);
-        Ok(Self {
+        Self {
             directory,
             clock: Clock::local(),
             disk,
@@ -113,10 +122,10 @@ impl Recorder {
             any_case: false,
             now,
             report: String::new(),
-            saved,
+            saved: Vec::new(),
             nodes_changed: false,
-            lock,
-        })
+            _lock: lock,
+        }
     }
 
     /// The run directory.
@@ -152,6 +161,7 @@ impl Recorder {
         }
         line.push(b'\n');
         self.events.append(&mut self.disk, &line);
+        let results = self.record.results.len();
         let ended = self.fold.apply(&mut self.record, event);
         for (level, text) in readable::lines(event, !self.any_case) {
             self.say(level, &text);
@@ -160,11 +170,14 @@ impl Recorder {
             EventKind::CaseStarted { .. } => {
                 self.any_case = true;
                 // Once for all nodes: saving at each of hundreds would cost their number squared.
-                if std::mem::take(&mut self.nodes_changed) {
+                let nodes_changed = std::mem::take(&mut self.nodes_changed);
+                // The result of an earlier attempt is gone.
+                if nodes_changed || self.record.results.len() != results {
                     self.save(Durability::Process);
                 }
             }
             EventKind::NodeReady { .. } | EventKind::NodeBad(_) => self.nodes_changed = true,
+            EventKind::RunResumed { .. } => self.save(Durability::Process),
             EventKind::CaseEnded { .. } => {
                 if let Some(index) = ended {
                     self.close_case(index);
@@ -174,8 +187,8 @@ impl Recorder {
             }
             EventKind::RunEnded { .. } => {
                 self.final_report();
+                // `finish` follows at once and saves the record; until then the events tell it.
                 self.events.sync(&mut self.disk);
-                self.save(Durability::Power);
             }
             _ => {}
         }
@@ -277,7 +290,6 @@ impl Recorder {
         self.say(Level::Info, "Stop FlagperfLogger.");
         self.save(Durability::Power);
         self.disk.close();
-        self.lock.release();
         self.disk.problems().to_vec()
     }
 

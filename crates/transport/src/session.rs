@@ -28,6 +28,12 @@ use words::Words;
 /// How long an agent whose channel closed is waited for, so that its exit status can be told.
 const LEAVING: Duration = Duration::from_secs(2);
 
+/// A launcher's pipe takes one part in so many of what may be under way from its node.
+const WIDTHS: u64 = 8;
+
+/// Width of a pipe as the system makes it, in bytes.
+const USUAL_PIPE: usize = 64 << 10;
+
 /// How a session is to be held.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -181,6 +187,12 @@ impl Session {
                 "it has no standard streams",
             )));
         };
+        // The launcher writes on while this end is busy. Where the user may not have so wide a pipe, the
+        // usual width will do.
+        let width = usize::try_from(terms.window / WIDTHS).unwrap_or(usize::MAX);
+        if width > USUAL_PIPE {
+            let _ = rustix::pipe::fcntl_setpipe_size(&stdout, width);
+        }
         let words = Words::listen(stderr);
         let started = match &launch.nonce {
             None => Started {

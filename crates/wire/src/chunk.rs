@@ -70,8 +70,6 @@ impl Opener {
 /// Makes [`Chunk`]s of one stream of output.
 #[derive(Default)]
 pub struct Packer {
-    /// False for a channel that costs nothing a byte.
-    wanted: bool,
     compressor: Option<zstd::bulk::Compressor<'static>>,
     pause: u32,
 }
@@ -83,17 +81,9 @@ impl std::fmt::Debug for Packer {
 }
 
 impl Packer {
-    /// One that packs if `wanted`.
-    pub fn new(wanted: bool) -> Self {
-        Self {
-            wanted,
-            ..Self::default()
-        }
-    }
-
-    /// A piece of at most [`MAX_CHUNK`] bytes.
-    pub fn pack(&mut self, bytes: &[u8]) -> Chunk {
-        if self.wanted && bytes.len() >= LEAST {
+    /// A piece of at most [`MAX_CHUNK`] bytes, compressed if that is `wanted` and makes it smaller.
+    pub fn pack(&mut self, bytes: &[u8], wanted: bool) -> Chunk {
+        if wanted && bytes.len() >= LEAST {
             if self.pause > 0 {
                 self.pause -= 1;
             } else if let Some(packed) = self.compress(bytes) {
@@ -125,7 +115,7 @@ mod tests {
         let log: Vec<u8> = (0..1000)
             .flat_map(|step| format!("step {step} loss 0.{step} tokens/s 1{step}\n").into_bytes())
             .collect();
-        let Chunk::Packed(packed) = Packer::new(true).pack(&log) else {
+        let Chunk::Packed(packed) = Packer::default().pack(&log, true) else {
             panic!("a log must shrink");
         };
         assert!(packed.len() * 2 < log.len(), "{}", packed.len());
@@ -138,15 +128,15 @@ mod tests {
                 (state >> 56) as u8
             })
             .collect();
-        let mut packer = Packer::new(true);
+        let mut packer = Packer::default();
         for _ in 0..40 {
             assert_eq!(
-                packer.pack(&noise),
+                packer.pack(&noise, true),
                 Chunk::Plain(ByteBuf::from(noise.clone()))
             );
         }
         // After noise, text is noticed again.
-        assert!((0..40).any(|_| matches!(packer.pack(&log), Chunk::Packed(_))));
+        assert!((0..40).any(|_| matches!(packer.pack(&log, true), Chunk::Packed(_))));
     }
 
     #[test]
@@ -167,9 +157,9 @@ mod tests {
         fn what_is_packed_comes_back(pieces in prop::collection::vec(
             prop_oneof![prop::collection::vec(any::<u8>(), 0..9000), "(abc|de){0,4000}".prop_map(String::into_bytes)], 1..6)
         ) {
-            let mut packer = Packer::new(true);
+            let mut packer = Packer::default();
             for piece in pieces {
-                prop_assert_eq!(Opener::default().open(packer.pack(&piece)).unwrap(), piece);
+                prop_assert_eq!(Opener::default().open(packer.pack(&piece, true)).unwrap(), piece);
             }
         }
 

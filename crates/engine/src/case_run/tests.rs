@@ -165,6 +165,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        directory: None,
         tasks: tasks.collect(),
     };
     let bring_up = BringUp {
@@ -181,6 +182,8 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         run: RunId::new("run1").unwrap(),
         nodes: specs,
         environment: Environment::Host,
+        duration_s: None,
+        master_port: None,
         monitor: MonitorSpec {
             interval_ns: 1_000_000_000,
         },

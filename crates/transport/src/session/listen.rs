@@ -17,7 +17,7 @@ use crate::clock::{Estimate, now};
 use crate::trouble::of_launcher;
 
 /// Questions about the clock that are asked one after the other at the start of a session.
-const FIRST_PINGS: u64 = 5;
+const FIRST_PINGS: u64 = 3;
 
 /// Room for what is read at once, in bytes: little for a quiet node, since there may be thousands,
 /// and more when it fills up.

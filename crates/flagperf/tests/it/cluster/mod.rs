@@ -3,12 +3,14 @@
 mod bad_nodes;
 mod faults;
 mod interrupts;
+mod interserver;
 mod launch;
 mod loss;
 mod machines;
 mod modes;
 mod neighbours;
 mod places;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
