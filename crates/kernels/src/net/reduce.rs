@@ -104,12 +104,15 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
 fn choose(mesh: &mut Mesh, ways: &Ways, duration: Duration) -> Result<u64, CaseError> {
     let steps_s = round_trip_s(mesh)? * f64::from(mesh.world() - 1);
     let target_s = target_s(duration, steps_s);
-    let mut bytes = SHORTEST;
-    let mut repetition = 0;
+    let (mut bytes, mut repetition) = (SHORTEST, 0);
     loop {
-        repetition += 1;
         let mut ring = Ring::new(mesh, ways, bytes)?;
-        let seconds = ring.repeat(repetition)?;
+        // Twice, so that one lost packet or busy moment does not make the vector short.
+        let mut seconds = f64::INFINITY;
+        for _ in 0..2 {
+            repetition += 1;
+            seconds = ring.repeat(repetition)?.min(seconds);
+        }
         let next = ring.agree(next_size(bytes, seconds, steps_s, target_s))?;
         drop(ring);
         if !(SHORTEST..=VECTOR).contains(&next) {
@@ -322,7 +325,7 @@ mod tests {
         let (mut bytes, mut total) = (SHORTEST, 0.0);
         loop {
             let seconds = steps_s + bytes as f64 / bytes_per_s;
-            total += seconds;
+            total += 2.0 * seconds;
             let next = next_size(bytes, seconds, steps_s, target_s);
             if next <= bytes {
                 return (next, total);
@@ -340,7 +343,7 @@ mod tests {
         assert_eq!(settled(7000.0, 1e-4, 5).0, SHORTEST);
         assert_eq!(settled(12.5e6, 0.5, 5).0, 4 << 20);
         for rate in [1e6, 1e7, 1e8, 1e9] {
-            assert!(settled(rate, 1e-4, 5).1 < 0.5, "{rate}");
+            assert!(settled(rate, 1e-4, 5).1 < 1.0, "{rate}");
         }
     }
 }
