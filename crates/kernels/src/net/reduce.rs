@@ -38,7 +38,8 @@ use std::time::Duration;
 
 use flagperf_model::Phase;
 
-use super::crew::{Crew, worse};
+use super::crew::{Crew, WorkError, worse};
+use super::links::unacknowledged;
 use super::mesh::Mesh;
 use super::ring::{Job, Receiver, Sender};
 use super::slice::{Seat, Slice, Vector};
@@ -188,12 +189,13 @@ impl Ways {
 /// This rank's place in the ring, with a vector and the threads that work on it.
 struct Ring<'a> {
     mesh: &'a mut Mesh,
+    ways: &'a Ways,
     senders: Crew<()>,
     receivers: Crew<Job>,
 }
 
 impl<'a> Ring<'a> {
-    fn new(mesh: &'a mut Mesh, ways: &Ways, bytes: u64) -> Result<Self, CaseError> {
+    fn new(mesh: &'a mut Mesh, ways: &'a Ways, bytes: u64) -> Result<Self, CaseError> {
         let seat = ways.seat;
         let links = mesh.watch(ways.incoming.iter().chain(&ways.outgoing))?;
         let mut senders = Crew::new(Arc::clone(&links));
@@ -214,9 +216,20 @@ impl<'a> Ring<'a> {
         }
         Ok(Self {
             mesh,
+            ways,
             senders,
             receivers,
         })
+    }
+
+    /// Why an all-reduce failed. When the ring is cut anywhere, all its ranks wait in vain; the one
+    /// before the cut can tell where.
+    fn explain(&self, error: WorkError) -> CaseError {
+        let cut = || self.ways.outgoing.iter().any(unacknowledged);
+        match error {
+            WorkError::Io(..) if cut() => self.mesh.unheard(self.ways.seat.next()).into(),
+            error => error.explain(self.mesh),
+        }
     }
 
     /// Has each of the receiving threads, which own the vector, do something by itself.
@@ -267,7 +280,7 @@ impl Ranks for Ring<'_> {
             (Err(one), Err(other)) => Err(worse(one, other)),
             (one, other) => one.and(other),
         };
-        result.map_err(|error| error.explain(self.mesh))?;
+        result.map_err(|error| self.explain(error))?;
         self.each(Job::Check {
             repetition,
             all: false,
