@@ -46,7 +46,7 @@ pub enum AgentError {
 }
 
 /// Serves one controller until the channel ends, then ends everything it started. `build` is the
-/// content hash of this program, `version` its version.
+/// content hash of this program, `size` that of its file in bytes, `version` its version.
 ///
 /// # Errors
 ///
@@ -55,6 +55,7 @@ pub fn serve(
     from: impl Read + Send + 'static,
     to: impl Write + Send + 'static,
     build: [u8; 32],
+    size: u64,
     version: &str,
 ) -> Result<(), AgentError> {
     let started = Instant::now();
@@ -63,6 +64,7 @@ pub fn serve(
     let outbox = start_writer(to, inputs.clone());
     outbox.send(&FromAgent::Hello {
         build,
+        size,
         version: version.to_owned(),
         pid: std::process::id(),
         clock,
@@ -247,6 +249,7 @@ impl Agent {
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
                 self.filing.use_place(scratch);
+                self.facts();
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
                 id,
@@ -256,7 +259,6 @@ impl Agent {
             ToAgent::Put { tree, bytes, last } => self.filing.put(tree, bytes.into_vec(), last),
             ToAgent::Prepare { task, directory } => self.filing.prepare(task, directory),
             ToAgent::Collect { task } => self.filing.collect(task),
-            ToAgent::Facts => self.facts(),
             ToAgent::Run {
                 task,
                 processes,

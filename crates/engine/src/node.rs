@@ -144,7 +144,6 @@ async fn connect(
             return Err(bad(&spec, text, hint));
         }
     };
-    session.send(ToAgent::Facts);
     let answer = async {
         loop {
             match events.next().await {

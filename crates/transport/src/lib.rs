@@ -18,6 +18,6 @@ mod trouble;
 
 pub use clock::now;
 pub use launch::Launch;
-pub use program::{ProgramError, ProgramFile, Programs, own_hash, proof};
+pub use program::{ProgramError, ProgramFile, Programs, agent_hash, own_hash, own_size, proof};
 pub use session::{Events, OpenError, Session, SessionEvent, Terms};
 pub use trouble::{EXEC_HINT, Trouble};

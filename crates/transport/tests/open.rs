@@ -19,6 +19,7 @@ const BUILD: [u8; 32] = [7; 32];
 fn hello() -> String {
     let hello = FromAgent::Hello {
         build: BUILD,
+        size: 1,
         version: "1".to_owned(),
         pid: 1,
         clock: ClockAnchor {

@@ -27,8 +27,10 @@ fn agent(args: &AgentArgs) -> Result<Exit, Failure> {
         print(&format!("{proof}\n")).map_err(Failure::internal)?;
         return Ok(Exit::Success);
     }
-    let build = flagperf_transport::own_hash().map_err(Failure::internal)?;
-    flagperf_agent::serve(std::io::stdin(), std::io::stdout(), build, run::VERSION)
+    let build = flagperf_transport::agent_hash().map_err(Failure::internal)?;
+    let size = flagperf_transport::own_size().map_err(Failure::internal)?;
+    let (from, to) = (std::io::stdin(), std::io::stdout());
+    flagperf_agent::serve(from, to, build, size, run::VERSION)
         .map(|()| Exit::Success)
         .map_err(Failure::internal)
 }
