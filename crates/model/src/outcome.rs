@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::NodeName;
+use crate::{NodeName, StepKind};
 
 /// Where in its life a case was when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,13 @@ pub enum Cause {
     },
     /// The case ended well but reported nothing.
     NoResult,
+    /// Its container could not be made ready.
+    Environment {
+        /// The step that failed.
+        step: StepKind,
+        /// Why.
+        reason: String,
+    },
     /// The agent refused or could not do what was asked.
     Agent {
         /// Its words.
@@ -192,6 +199,7 @@ impl fmt::Display for Cause {
             }
             Self::Reported { rank, message } => write!(f, "rank {rank}: {message}"),
             Self::NoResult => f.write_str("it ended with status 0 but reported no result"),
+            Self::Environment { step, reason } => write!(f, "{step}: {reason}"),
             Self::Agent { reason } => f.write_str(reason),
         }
     }
