@@ -1,6 +1,6 @@
 //! What the engine tells.
 
-use flagperf_model::{Event, PlannedCase, SampleBlock};
+use flagperf_model::{Event, PlannedCase, SampleBlock, StepKind};
 
 /// Something the engine tells: what happened, and the bulk data that goes with it.
 #[derive(Debug)]
@@ -29,6 +29,15 @@ pub enum Emission<'a> {
     FilesEnded {
         /// The node, by its place in the plan.
         node: usize,
+    },
+    /// What a step of container mode printed on a node.
+    StepOutput {
+        /// The node, by its place in the plan.
+        node: usize,
+        /// Which step.
+        step: StepKind,
+        /// The bytes.
+        bytes: &'a [u8],
     },
     /// Samples of a node.
     Samples {

@@ -7,7 +7,9 @@
 
 use std::io::Write;
 
-use flagperf_model::{Event, EventKind, Outcome, Phase, PlannedCase, Timestamp};
+use flagperf_model::{
+    Event, EventKind, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
+};
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
 
@@ -190,6 +192,36 @@ impl Progress {
                     &format!("{} node {node} is lost: {}", "error:".red(), clean(reason)),
                 );
             }
+            EventKind::StepStarted { step } if !self.on_terminal => {
+                self.say(event.at, &format!("{step}: started"));
+            }
+            EventKind::StepEnded {
+                step,
+                node,
+                outcome: StepOutcome::Done { what },
+                seconds,
+                ..
+            } if *step != StepKind::StopContainer || what.contains("left running") => {
+                self.say(
+                    event.at,
+                    &format!("{node}: {step}: {} ({seconds:.1} s)", clean(what)),
+                );
+            }
+            EventKind::StepEnded {
+                step,
+                node,
+                outcome: StepOutcome::Failed { reason, hint, tail },
+                ..
+            } => {
+                let text = format!("{node}: {step} failed: {}", clean(reason));
+                self.say(event.at, &format!("{} {text}", "error:".red()));
+                for line in tail {
+                    self.say(event.at, &format!("  {}", clean(line)));
+                }
+                if let Some(hint) = hint {
+                    self.say(event.at, &format!("{} {}", "hint:".cyan(), clean(hint)));
+                }
+            }
             EventKind::RunEnded { .. } => self.current = None,
             EventKind::NodeReady { .. }
             | EventKind::TaskStarted { .. }
@@ -198,6 +230,8 @@ impl Progress {
             | EventKind::Live { .. }
             | EventKind::Note { .. }
             | EventKind::MonitorStopped { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::StepEnded { .. }
             | EventKind::Interrupted { .. } => {}
         }
         self.redraw(event.at);

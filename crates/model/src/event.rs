@@ -109,9 +109,9 @@ pub enum EventKind {
         outcome: StepOutcome,
         /// How long it took, in seconds.
         seconds: f64,
-        /// The file with what it printed, relative to the run directory.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        log: Option<String>,
+        /// True if something was printed, which is in the step's log.
+        #[serde(default)]
+        printed: bool,
     },
     /// A round of a case began.
     CaseStarted {

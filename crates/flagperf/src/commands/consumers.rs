@@ -57,6 +57,9 @@ impl Consumer for Listeners {
             Emission::FilesEnded { node } => {
                 self.recorder.files_ended(*node as u32);
             }
+            Emission::StepOutput { node, step, bytes } => {
+                self.recorder.step_output(*node as u32, *step, bytes);
+            }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);
                 if let (Printer::Progress(progress), Some(last)) =

@@ -85,7 +85,7 @@ fn raise_file_limit() {
 async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
     let started = now();
-    let inventory = inventory::inventory(&args.nodes)?;
+    let inventory = inventory::inventory(&args.nodes, &args.container)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
@@ -133,7 +133,7 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
             version: VERSION.to_owned(),
             directory: directory.display().to_string(),
             cases: plan.cases.len() as u32,
-            environment: plan.environment,
+            environment: plan.environment.clone(),
             environment_reason: inventory.environment_reason.clone(),
         },
     );
@@ -301,7 +301,7 @@ fn plan(
         stall_s: args.stall.map(|stall| stall.as_secs_f64()),
         interval_ns: args.interval.as_nanos() as u64,
         nodes: &planned,
-        environment: inventory.environment,
+        environment: inventory.environment.clone(),
         master: (&address, port),
     })
     .map_err(Failure::usage)
@@ -336,6 +336,7 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
             facts: node.map(|node| node.facts.clone()),
             clock: node.map(Node::clock),
             bad: bad.iter().find(|bad| bad.node == spec.name).cloned(),
+            steps: Vec::new(),
             series: node.map(|node| node.series.clone()).unwrap_or_default(),
             absent: node.map(|node| node.absent.clone()).unwrap_or_default(),
         }
