@@ -170,7 +170,7 @@ fn output_of(command: &str) -> Result<NodeSource, Failure> {
     })
 }
 
-fn variable(name: &str) -> Result<Option<String>, Failure> {
+pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),

@@ -1,6 +1,7 @@
 //! `flagperf run`: from the command line to the record and its summary.
 
 mod bring_up;
+mod container;
 mod dry_run;
 mod inventory;
 mod resume;
