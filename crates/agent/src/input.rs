@@ -2,6 +2,8 @@
 
 use flagperf_wire::{ProcessEnd, ToAgent};
 
+use crate::filing::Prepared;
+
 /// Something that happened to the agent.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -9,6 +11,8 @@ pub(crate) enum Input {
     Request(ToAgent),
     /// The channel is closed; the text tells why if it was not a plain end.
     Closed(Option<String>),
+    /// The directories of a task are ready.
+    Prepared(Prepared),
     /// A rank's pipe has no writer left and all of it was sent on.
     OutputEnded {
         /// Which of the task's processes, by place.

@@ -5,7 +5,7 @@
 //! whatever reason. It decides nothing about cases: what output means is read by the controller.
 //!
 //! One thread owns the state and takes [`Input`](input::Input)s in turn. Around it stand threads that
-//! only wait: for the channel, for each rank's pipe, for children, for the next sample. Nothing
+//! only wait: for the channel, for each rank's pipe, for children, for disks, for the next sample. Nothing
 //! here is asynchronous, so that an agent costs a few small threads and no runtime beside the
 //! processes it measures.
 
@@ -13,11 +13,14 @@ mod channel;
 mod collect;
 mod ending;
 mod files;
+mod filing;
 mod input;
 mod reaper;
 mod sampling;
+mod scratch;
 mod serve;
 mod spawn;
+mod starting;
 mod task;
 
 pub use ending::end_everything_below;

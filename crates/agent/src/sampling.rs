@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flagperf_host::Monitor;
 use flagperf_model::{MonitorCost, SampleBlock};
-use flagperf_wire::{ClockAnchor, FromAgent};
+use flagperf_wire::{ClockAnchor, FromAgent, TaskId};
 
 use crate::channel::Outbox;
 
@@ -20,7 +20,7 @@ pub(crate) struct Sampling {
 
 enum Order {
     Start { interval: Duration },
-    Stop,
+    Stop { task: TaskId },
 }
 
 impl Sampling {
@@ -57,9 +57,9 @@ impl Sampling {
         let _ = self.orders.send(Order::Start { interval });
     }
 
-    /// Takes a last sample and stops.
-    pub(crate) fn stop(&self) {
-        let _ = self.orders.send(Order::Stop);
+    /// Takes a last sample and stops; `task` is the one that is over.
+    pub(crate) fn stop(&self, task: TaskId) {
+        let _ = self.orders.send(Order::Stop { task });
     }
 }
 
@@ -82,7 +82,7 @@ impl Sampler {
         let (mut samples, mut late) = (0, 0);
         let mut due = began;
         let mut sent = began;
-        let connected = loop {
+        let stopped_for = loop {
             self.sample();
             samples += 1;
             if sent.elapsed() >= SEND_AFTER {
@@ -100,14 +100,18 @@ impl Sampler {
             }
             match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) | Ok(Order::Start { .. }) => {}
-                Ok(Order::Stop) => break true,
-                Err(RecvTimeoutError::Disconnected) => break false,
+                Ok(Order::Stop { task }) => break Some(task),
+                Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
         self.sample();
         samples += 1;
         self.send();
+        let Some(task) = stopped_for else {
+            return false;
+        };
         self.outbox.send(&FromAgent::MonitorStopped {
+            task,
             cost: MonitorCost {
                 sampler_cpu_s: (flagperf_host::thread_cpu_ns() - sampler_cpu) as f64 / 1e9,
                 agent_cpu_s: (flagperf_host::own_cpu_ns() - agent_cpu) as f64 / 1e9,
@@ -116,7 +120,7 @@ impl Sampler {
                 late,
             },
         });
-        connected
+        true
     }
 
     fn sample(&mut self) {

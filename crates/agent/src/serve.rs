@@ -1,7 +1,6 @@
 //! The thread that owns the agent's state.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,22 +9,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flagperf_host::{Monitor, Root};
 use flagperf_model::{Limits, ProcessSpec, Timestamp};
-use flagperf_wire::{
-    ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent,
-};
+use flagperf_wire::{ClockAnchor, FromAgent, TaskEnd, TaskId, Timing, ToAgent};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::channel::{Credit, Outbox, Pump, start_reader, start_writer};
-use crate::collect;
+use crate::channel::{Credit, Outbox, start_reader, start_writer};
 use crate::ending::end_everything_below;
-use crate::files::SessionFiles;
+use crate::filing::{Filing, Prepared};
 use crate::input::Input;
 use crate::mono_ns;
 use crate::reaper::Reaper;
 use crate::sampling::Sampling;
-use crate::spawn;
-use crate::task::{Rank, Task};
+use crate::task::Task;
 
 /// How long the agent tries to end what it started before it leaves all the same.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -33,8 +28,8 @@ const LEAVING: Duration = Duration::from_secs(10);
 /// A start is never put off longer than this: a controller that asks for more has its clocks wrong.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Width of a rank's pipe, in bytes.
-const PIPE: usize = 512 << 10;
+/// How long the agent then tries to remove its files.
+const TIDYING: Duration = Duration::from_secs(5);
 
 /// Why an agent did not come to a plain end.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +71,7 @@ pub fn serve(
     let reaper = Reaper::start(inputs.clone()).map_err(AgentError::SetUp)?;
     start_reader(from, inputs.clone(), started, Arc::clone(&heard));
     turn_signals_into_inputs(inputs.clone()).map_err(AgentError::SetUp)?;
+    let credit = Arc::new(Credit::new());
     let mut agent = Agent {
         root: Root::new("/"),
         started,
@@ -84,19 +80,20 @@ pub fn serve(
         next_heartbeat: started,
         last_tick: started,
         heard,
-        credit: Arc::new(Credit::new()),
+        filing: Filing::start(Arc::clone(&credit), outbox.clone(), inputs.clone()),
+        credit,
         outbox,
         inputs,
         reaper,
         sampling: None,
         pack: false,
-        files: SessionFiles::new(None),
         prepared: None,
         waiting: None,
         task: None,
     };
     let lost = agent.run(&queue);
     let left = end_everything_below(std::process::id(), LEAVING);
+    agent.filing.close(TIDYING);
     match (lost, left) {
         (None, left) if left.is_empty() => Ok(()),
         (Some(why), left) if left.is_empty() => Err(AgentError::Channel(why)),
@@ -127,7 +124,8 @@ fn anchor() -> ClockAnchor {
     }
 }
 
-struct Agent {
+/// The agent's state.
+pub(crate) struct Agent {
     root: Root,
     started: Instant,
     clock: ClockAnchor,
@@ -135,19 +133,19 @@ struct Agent {
     next_heartbeat: Instant,
     last_tick: Instant,
     heard: Arc<AtomicU64>,
-    credit: Arc<Credit>,
-    outbox: Outbox,
-    inputs: Sender<Input>,
-    reaper: Reaper,
+    filing: Filing,
+    pub(crate) credit: Arc<Credit>,
+    pub(crate) outbox: Outbox,
+    pub(crate) inputs: Sender<Input>,
+    pub(crate) reaper: Reaper,
     sampling: Option<Sampling>,
     /// True if output is worth compressing.
-    pack: bool,
-    files: SessionFiles,
-    /// The task that is made ready, and where its processes run.
-    prepared: Option<(TaskId, Option<PathBuf>)>,
+    pub(crate) pack: bool,
+    /// The task that is made ready.
+    pub(crate) prepared: Option<Prepared>,
     /// A task whose moment has not come.
     waiting: Option<Waiting>,
-    task: Option<Task>,
+    pub(crate) task: Option<Task>,
 }
 
 /// A task that starts at a moment.
@@ -174,6 +172,11 @@ impl Agent {
                 Ok(Input::Closed(why)) => return why,
                 Ok(Input::Request(ToAgent::Shutdown)) => return None,
                 Ok(Input::Request(request)) => self.request(request),
+                Ok(Input::Prepared(prepared)) => {
+                    let task = prepared.task;
+                    self.prepared = Some(prepared);
+                    self.outbox.send(&FromAgent::Prepared { task });
+                }
                 Ok(Input::OutputEnded { place }) => {
                     if let Some(task) = &mut self.task {
                         task.output_ended(place);
@@ -212,7 +215,7 @@ impl Agent {
             self.start_task(waiting.task, &waiting.processes, waiting.limits);
         }
         if let Some(task) = &mut self.task
-            && task.tick(now, &self.root, &self.outbox)
+            && task.tick(now, &self.root, &self.filing)
         {
             self.task = None;
         }
@@ -242,21 +245,16 @@ impl Agent {
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
-                self.files = SessionFiles::new(scratch);
+                self.filing.use_place(scratch);
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
                 id,
                 mono_ns: mono_ns(),
             }),
             ToAgent::Shutdown => {}
-            ToAgent::Put { tree, bytes, last } => self.files.put(tree, bytes.into_vec(), last),
-            ToAgent::Prepare { task, directory } => self.prepare(task, &directory),
-            ToAgent::Collect { task } => collect::start(
-                task,
-                self.files.out(task),
-                Arc::clone(&self.credit),
-                self.outbox.clone(),
-            ),
+            ToAgent::Put { tree, bytes, last } => self.filing.put(tree, bytes.into_vec(), last),
+            ToAgent::Prepare { task, directory } => self.filing.prepare(task, directory),
+            ToAgent::Collect { task } => self.filing.collect(task),
             ToAgent::Facts => self.facts(),
             ToAgent::Run {
                 task,
@@ -282,6 +280,7 @@ impl Agent {
                     self.outbox.send(&FromAgent::TaskEnded {
                         task,
                         end: TaskEnd::Requested,
+                        mono_ns: mono_ns(),
                         strays: Vec::new(),
                         unkillable: Vec::new(),
                         has_files: false,
@@ -295,7 +294,7 @@ impl Agent {
             ToAgent::MonitorStart { interval_ns } => {
                 self.sampling().start(Duration::from_nanos(interval_ns));
             }
-            ToAgent::MonitorStop => self.sampling().stop(),
+            ToAgent::MonitorStop { task } => self.sampling().stop(task),
         }
     }
 
@@ -314,128 +313,15 @@ impl Agent {
             absent: monitor.absent().to_vec(),
             address: flagperf_host::address(&self.root),
             free_port: free_port(),
+            place: flagperf_host::place(&self.root),
         });
         self.sampling.get_or_insert_with(|| {
             Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
         });
     }
 
-    fn refuse(&self, reason: String) {
-        self.outbox.send(&FromAgent::Refused { reason });
-    }
-
-    fn prepare(&mut self, task: TaskId, directory: &TaskDirectory) {
-        let cwd = match directory {
-            TaskDirectory::Any => None,
-            TaskDirectory::Path(path) => Some(PathBuf::from(path)),
-            TaskDirectory::Tree(tree) => match self.files.tree(*tree) {
-                Ok(path) => Some(path.to_owned()),
-                Err(reason) => return self.refuse(reason),
-            },
-        };
-        // A case that leaves no files can do without a place for them.
-        if let Err(error) = self.files.make_out(task) {
-            self.outbox.send(&FromAgent::Warning {
-                message: format!(
-                    "there is no directory for files that a case leaves (FLAGPERF_OUT): {error}"
-                ),
-            });
-        }
-        self.prepared = Some((task, cwd));
-        self.outbox.send(&FromAgent::Prepared { task });
-    }
-
-    fn start_task(&mut self, id: TaskId, processes: &[ProcessSpec], limits: Limits) {
-        let Some((_, cwd)) = self.prepared.take_if(|(task, _)| *task == id) else {
-            return self.refuse("the task was not prepared".to_owned());
-        };
-        let out = self.files.out(id);
-        if self.task.is_some() {
-            self.outbox.send(&FromAgent::Refused {
-                reason: "a task is running already; an agent runs one at a time".to_owned(),
-            });
-            return;
-        }
-        let shared = if processes.len() > 1 {
-            match spawn::shared_file() {
-                Ok(file) => Some(file),
-                Err(error) => {
-                    self.outbox.send(&FromAgent::Refused {
-                        reason: format!("no memory file for the ranks could be made: {error}"),
-                    });
-                    return;
-                }
-            }
-        } else {
-            None
-        };
-        let bytes_read = Arc::new(AtomicU64::new(0));
-        let mut ranks = Vec::with_capacity(processes.len());
-        for (place, process) in processes.iter().enumerate() {
-            let started = self.reaper.spawning(|| {
-                let (pipe, output) = io::pipe()?;
-                // A wider pipe lets a rank that floods it write on while we read. Where the user may
-                // not have so much, the usual width will do.
-                let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
-                let place = spawn::Place {
-                    cwd: cwd.as_deref(),
-                    out: out.is_dir().then_some(out.as_path()),
-                    shared: shared.as_ref(),
-                };
-                spawn::start(process, output, &place).map(|pid| (pid, pipe))
-            });
-            let pid = match started {
-                Ok((pid, pipe)) => {
-                    let pump = Pump {
-                        pipe,
-                        task: id,
-                        rank: process.rank,
-                        place,
-                        credit: Arc::clone(&self.credit),
-                        pack: self.pack,
-                        outbox: self.outbox.clone(),
-                        inputs: self.inputs.clone(),
-                        bytes_read: Arc::clone(&bytes_read),
-                    };
-                    pump.start();
-                    Some(pid)
-                }
-                Err(error) => {
-                    self.outbox.send(&FromAgent::Exited {
-                        task: id,
-                        rank: process.rank,
-                        end: ProcessEnd::NotStarted {
-                            program: spawn::program_path(process, cwd.as_deref())
-                                .display()
-                                .to_string(),
-                            reason: error.to_string(),
-                        },
-                        asked: false,
-                        mono_ns: mono_ns(),
-                    });
-                    None
-                }
-            };
-            ranks.push(Rank {
-                number: process.rank,
-                pid,
-                ended: false,
-                output_open: pid.is_some(),
-            });
-        }
-        self.outbox.send(&FromAgent::Started {
-            task: id,
-            mono_ns: mono_ns(),
-        });
-        self.task = Some(Task::new(
-            id,
-            limits,
-            ranks,
-            bytes_read,
-            Arc::clone(&self.credit),
-            out,
-            Instant::now(),
-        ));
+    pub(crate) fn refuse(&self, task: TaskId, reason: String) {
+        self.outbox.send(&FromAgent::Refused { task, reason });
     }
 }
 

@@ -11,7 +11,6 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ use rustix::process::Signal;
 
 use crate::channel::{Credit, Outbox};
 use crate::ending::{describe, living_below, signal_all};
-use crate::files::has_files;
+use crate::filing::Filing;
 
 /// After one rank failed, the others get this long to end by themselves before they are asked to.
 const AFTER_A_FAILED_RANK: Duration = Duration::from_secs(2);
@@ -63,11 +62,11 @@ pub(crate) struct Task {
     quiet: Quiet,
     rank_failed: Option<Instant>,
     why: TaskEnd,
+    /// When its end began, on `CLOCK_MONOTONIC`.
+    ended_ns: u64,
     stage: Stage,
     strays: BTreeSet<String>,
     unkillable: Vec<String>,
-    /// Where it may leave files.
-    out: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +110,6 @@ impl Task {
         ranks: Vec<Rank>,
         bytes_read: Arc<AtomicU64>,
         credit: Arc<Credit>,
-        out: PathBuf,
         now: Instant,
     ) -> Self {
         Self {
@@ -129,10 +127,10 @@ impl Task {
                 check_at: now + stall_check(&limits),
             },
             why: TaskEnd::Finished,
+            ended_ns: 0,
             stage: Stage::Running,
             strays: BTreeSet::new(),
             unkillable: Vec::new(),
-            out,
         }
     }
 
@@ -186,6 +184,7 @@ impl Task {
 
     fn begin_ending(&mut self, why: TaskEnd, now: Instant, root: &Root) {
         self.why = why;
+        self.ended_ns = crate::mono_ns();
         let processes = living_below(root, std::process::id());
         signal_all(root, &processes, Signal::TERM);
         // A stopped process does not see SIGTERM before it is continued.
@@ -196,7 +195,7 @@ impl Task {
     }
 
     /// Does what is due. True when the task is over and the end was told.
-    pub(crate) fn tick(&mut self, now: Instant, root: &Root, outbox: &Outbox) -> bool {
+    pub(crate) fn tick(&mut self, now: Instant, root: &Root, filing: &Filing) -> bool {
         if self.stage == Stage::Running {
             self.watch(now, root);
         }
@@ -237,13 +236,15 @@ impl Task {
         if let Stage::Draining { until } = self.stage
             && (now >= until || self.ranks.iter().all(|rank| !rank.output_open))
         {
-            outbox.send(&FromAgent::TaskEnded {
+            let message = FromAgent::TaskEnded {
                 task: self.id,
                 end: self.why,
+                mono_ns: self.ended_ns,
                 strays: self.strays.iter().cloned().collect(),
                 unkillable: std::mem::take(&mut self.unkillable),
-                has_files: has_files(&self.out),
-            });
+                has_files: false,
+            };
+            filing.tell_end(self.id, message);
             return true;
         }
         false
@@ -253,6 +254,7 @@ impl Task {
         let left = living_below(root, std::process::id());
         // Children of ranks that were told to end are not strays yet: they got the same signal.
         if self.stage == Stage::Running {
+            self.ended_ns = crate::mono_ns();
             self.strays
                 .extend(left.iter().map(|process| process.comm.clone()));
         }

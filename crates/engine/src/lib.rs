@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alias;
 mod case_run;
 mod emission;
 mod node;

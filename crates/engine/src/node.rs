@@ -30,6 +30,8 @@ pub struct Node {
     pub address: Option<String>,
     /// A TCP port that nobody listened on when it came up.
     pub free_port: Option<u16>,
+    /// What tells its place from any other; absent where the system does not say.
+    pub(crate) place: Option<String>,
     pub(crate) session: Session,
     pub(crate) events: Events,
 }
@@ -152,8 +154,9 @@ async fn connect(
                     absent,
                     address,
                     free_port,
-                })) => return Ok((facts, series, absent, address, free_port)),
-                Some(SessionEvent::Closed(reason)) => {
+                    place,
+                })) => return Ok((facts, series, absent, address, free_port, place)),
+                Some(SessionEvent::Closed { reason, .. }) => {
                     return Err(format!("its agent ended before it had answered: {reason}"));
                 }
                 Some(SessionEvent::Message(_) | SessionEvent::Silent(_) | SessionEvent::Back) => {}
@@ -168,7 +171,7 @@ async fn connect(
         ))
     });
     match answer {
-        Ok((facts, series, absent, address, free_port)) => Ok(Node {
+        Ok((facts, series, absent, address, free_port, place)) => Ok(Node {
             spec,
             rank,
             facts: *facts,
@@ -176,6 +179,7 @@ async fn connect(
             absent,
             address,
             free_port,
+            place,
             session,
             events,
         }),
@@ -191,7 +195,7 @@ pub async fn close_all(nodes: Vec<Node>, patience: Duration) {
         node.session.send(ToAgent::Shutdown);
         leaving.spawn(async move {
             while let Some(event) = node.events.next().await {
-                if matches!(event, SessionEvent::Closed(_)) {
+                if matches!(event, SessionEvent::Closed { .. }) {
                     break;
                 }
             }

@@ -1,16 +1,17 @@
 //! A whole run: its cases one after another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_model::{
-    Event, EventKind, Launcher, NodeScope, Outcome, Plan, PlannedCase, Timestamp,
+    Event, EventKind, Launcher, NodeName, NodeScope, Outcome, Plan, PlannedCase, Timestamp,
 };
 use flagperf_transport::{Events, Session, SessionEvent, now};
 use flagperf_wire::{ToAgent, TreeId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::alias;
 use crate::case_run::CaseRun;
 use crate::emission::{Consumer, Emission};
 use crate::node::Node;
@@ -49,7 +50,7 @@ pub struct RunRequest<'a> {
 
 /// A node while the run lasts.
 pub(crate) struct ActiveNode {
-    pub(crate) name: flagperf_model::NodeName,
+    pub(crate) name: NodeName,
     /// Its place in the plan.
     pub(crate) place: usize,
     /// True if it is this machine, where case directories are used as they are.
@@ -71,6 +72,8 @@ pub(crate) enum Incoming {
 pub(crate) struct Context<'a> {
     pub(crate) request: &'a RunRequest<'a>,
     pub(crate) nodes: Vec<ActiveNode>,
+    /// Their places in `nodes`, by name.
+    pub(crate) places: HashMap<NodeName, usize>,
     pub(crate) incoming: UnboundedReceiver<Incoming>,
     pub(crate) consumer: &'a mut dyn Consumer,
     pub(crate) interrupts: u32,
@@ -97,7 +100,9 @@ impl Context<'_> {
         while let Ok(incoming) = self.incoming.try_recv() {
             match incoming {
                 Incoming::Interrupt => self.interrupted(),
-                Incoming::Agent(node, SessionEvent::Closed(reason)) => self.lose(node, reason),
+                Incoming::Agent(node, SessionEvent::Closed { reason, .. }) => {
+                    self.lose(node, reason);
+                }
                 // Silence matters to a case, and late words about one that is over to nobody.
                 Incoming::Agent(..) => {}
             }
@@ -111,7 +116,12 @@ impl Context<'_> {
 
     pub(crate) fn lose(&mut self, node: usize, reason: String) {
         let name = self.nodes[node].name.clone();
+        if self.nodes[node].lost.is_some() {
+            return;
+        }
         self.nodes[node].lost = Some(reason.clone());
+        // It may still be there, only not do what it should.
+        self.nodes[node].session.send(ToAgent::Shutdown);
         self.tell(EventKind::NodeLost { node: name, reason });
     }
 }
@@ -129,6 +139,7 @@ pub async fn run(
     let mut active = Vec::with_capacity(nodes.len());
     let mut forwarders = Vec::with_capacity(nodes.len());
     let mut ready = Vec::with_capacity(nodes.len());
+    let same = alias::warnings(&nodes);
     for (place, node) in nodes.into_iter().enumerate() {
         ready.push(EventKind::NodeReady {
             node: node.spec.name.clone(),
@@ -162,13 +173,18 @@ pub async fn run(
     });
     let mut context = Context {
         request,
+        places: active
+            .iter()
+            .enumerate()
+            .map(|(place, node)| (node.name.clone(), place))
+            .collect(),
         nodes: active,
         incoming,
         consumer,
         interrupts: 0,
         next_task: 1,
     };
-    for event in ready {
+    for event in ready.into_iter().chain(same) {
         context.tell(event);
     }
     let mut totals = Totals::default();

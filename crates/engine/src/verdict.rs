@@ -1,9 +1,11 @@
 //! The outcome of a round, from all that was told about it.
 
-use std::collections::BTreeSet;
+mod trouble;
 
 use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage, Timestamp};
 use flagperf_wire::ProcessEnd;
+
+use trouble::Trouble;
 
 /// How one process ended.
 #[derive(Debug, Clone)]
@@ -17,134 +19,91 @@ pub(crate) struct Exit {
     pub(crate) at: Timestamp,
 }
 
+impl Exit {
+    fn is_bad(&self) -> bool {
+        !self.asked && self.end != ProcessEnd::Status(0)
+    }
+}
+
+/// What a rank said about a failure of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) node: NodeName,
+    pub(crate) rank: u32,
+    pub(crate) message: String,
+    /// When it was heard.
+    pub(crate) at: Timestamp,
+}
+
+/// Something that befell the round as a whole.
+#[derive(Debug, Clone)]
+pub(crate) enum Blow {
+    /// A node is gone, for this reason.
+    Lost(NodeName, String),
+    /// The agent of a node refused the task, for this reason.
+    Refused(NodeName, String),
+    /// The user wants to stop.
+    Aborted,
+    /// A node's task reached its timeout.
+    TimedOut,
+    /// A node's task stalled.
+    Stalled(NodeName),
+}
+
 /// What was told about a round, as far as its outcome depends on it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Story {
-    pub(crate) exits: Vec<Exit>,
-    pub(crate) lost: Option<(NodeName, String)>,
-    pub(crate) refused: Option<(NodeName, String)>,
-    pub(crate) aborted: bool,
-    pub(crate) timed_out: bool,
-    pub(crate) stalled: Option<NodeName>,
-    pub(crate) unsupported: Option<String>,
-    pub(crate) failures: Vec<(NodeName, u32, String)>,
+    exits: Vec<Exit>,
+    failures: Vec<Failure>,
+    /// What befell it, and when in the controller's time.
+    blows: Vec<(Timestamp, Blow)>,
+    unsupported: Option<String>,
+    /// True once a process failed by itself.
+    any_bad_exit: bool,
 }
 
 impl Story {
+    pub(crate) fn exited(&mut self, exit: Exit) {
+        self.any_bad_exit |= exit.is_bad();
+        self.exits.push(exit);
+    }
+
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        self.failures.push(failure);
+    }
+
+    pub(crate) fn befell(&mut self, at: Timestamp, blow: Blow) {
+        self.blows.push((at, blow));
+    }
+
+    pub(crate) fn unsupported(&mut self, feature: String) {
+        self.unsupported.get_or_insert(feature);
+    }
+
     /// True if the round cannot pass any more.
     pub(crate) fn is_bad(&self) -> bool {
-        self.lost.is_some()
-            || self.refused.is_some()
-            || self.timed_out
-            || self.stalled.is_some()
-            || self.first_bad_exit().is_some()
-    }
-
-    /// Which failed first, by the clocks of the nodes: what is heard first may have happened last.
-    fn first_bad_exit(&self) -> Option<&Exit> {
-        self.bad_exits().min_by_key(|exit| exit.at)
-    }
-
-    fn bad_exits(&self) -> impl Iterator<Item = &Exit> {
-        self.exits
-            .iter()
-            .filter(|exit| !exit.asked && exit.end != ProcessEnd::Status(0))
-    }
-
-    /// Nodes other than `first` on which it failed by itself.
-    fn also(&self, first: &NodeName) -> Vec<NodeName> {
-        let nodes: BTreeSet<&NodeName> = self
-            .bad_exits()
-            .map(|exit| &exit.node)
-            .chain(self.failures.iter().map(|(node, _, _)| node))
-            .filter(|node| *node != first)
-            .collect();
-        nodes.into_iter().cloned().collect()
+        self.any_bad_exit || !self.blows.is_empty()
     }
 }
 
-/// The outcome. The first of these that holds: a node was lost, the user stopped it, the agent
-/// refused, a bound was reached, a process failed, the case said that it cannot run here or that it
-/// failed, a node that should have reported anything did not (`silent` names one), passed.
+/// The outcome. What came first counts, by the controller's time: what is heard first may have happened
+/// last. Where nothing went wrong: the case said that it cannot run here, a node that should have
+/// reported anything did not (`silent` names one), passed.
 pub(crate) fn verdict(
     story: &Story,
     limits: &Limits,
     silent: Option<NodeName>,
     ran: bool,
 ) -> Outcome {
-    if let Some((node, reason)) = story.lost.clone() {
-        return Outcome::Lost { node, reason };
-    }
-    if story.aborted {
-        return Outcome::Aborted;
-    }
-    if let Some((node, reason)) = story.refused.clone() {
-        return Outcome::Failed {
-            node,
-            stage: Stage::Launch,
-            cause: Cause::Agent { reason },
-            also: Vec::new(),
-        };
-    }
-    if story.timed_out {
-        return Outcome::TimedOut {
-            limit_s: limits.timeout_s,
-        };
-    }
-    if let Some(node) = story.stalled.clone() {
-        return Outcome::Stalled {
-            node,
-            limit_s: limits.stall_s,
-        };
-    }
-    let exit = story.first_bad_exit();
-    // What a rank says about its failure tells more than its exit status, but a signal means that
-    // it did not get to say everything.
-    let said = story.failures.first().cloned();
-    match (exit, said) {
-        (Some(exit), said) => {
-            let rank = exit.rank;
-            let (stage, cause) = match (&exit.end, said) {
-                (ProcessEnd::NotStarted { program, reason }, _) => (
-                    Stage::Launch,
-                    Cause::Spawn {
-                        rank,
-                        program: program.clone(),
-                        reason: reason.clone(),
-                    },
-                ),
-                (ProcessEnd::Signal(signal), _) => (
-                    Stage::Run,
-                    Cause::Signal {
-                        rank,
-                        signal: *signal,
-                    },
-                ),
-                (ProcessEnd::Status(_), Some((_, rank, message))) => {
-                    (Stage::Run, Cause::Reported { rank, message })
-                }
-                (ProcessEnd::Status(status), None) => (
-                    Stage::Run,
-                    Cause::Exit {
-                        rank,
-                        status: *status,
-                    },
-                ),
-            };
-            Outcome::Failed {
-                also: story.also(&exit.node),
-                node: exit.node.clone(),
-                stage,
-                cause,
-            }
+    let blow = story.blows.iter().min_by_key(|(at, _)| *at);
+    let troubles = Trouble::all(&story.exits, &story.failures);
+    let trouble = troubles.iter().min_by_key(|trouble| trouble.at());
+    match (blow, trouble) {
+        (Some((at, blow)), trouble) if trouble.is_none_or(|trouble| *at <= trouble.at()) => {
+            struck(blow, limits)
         }
-        (None, Some((node, rank, message))) => Outcome::Failed {
-            also: story.also(&node),
-            node,
-            stage: Stage::Run,
-            cause: Cause::Reported { rank, message },
-        },
-        (None, None) => match (&story.unsupported, silent) {
+        (_, Some(first)) => failed(story, &troubles, first),
+        (_, None) => match (&story.unsupported, silent) {
             (Some(feature), _) => Outcome::Unsupported {
                 feature: feature.clone(),
             },
@@ -160,3 +119,49 @@ pub(crate) fn verdict(
         },
     }
 }
+
+fn struck(blow: &Blow, limits: &Limits) -> Outcome {
+    match blow.clone() {
+        Blow::Lost(node, reason) => Outcome::Lost { node, reason },
+        Blow::Aborted => Outcome::Aborted,
+        Blow::Refused(node, reason) => Outcome::Failed {
+            node,
+            stage: Stage::Launch,
+            cause: Cause::Agent { reason },
+            also: Vec::new(),
+        },
+        Blow::TimedOut => Outcome::TimedOut {
+            limit_s: limits.timeout_s,
+        },
+        Blow::Stalled(node) => Outcome::Stalled {
+            node,
+            limit_s: limits.stall_s,
+        },
+    }
+}
+
+fn failed(story: &Story, troubles: &[Trouble<'_>], first: &Trouble<'_>) -> Outcome {
+    let lost = story.blows.iter().filter_map(|(_, blow)| match blow {
+        Blow::Lost(node, _) => Some(node),
+        _ => None,
+    });
+    let mut also: Vec<&NodeName> = troubles
+        .iter()
+        .filter(|trouble| trouble.is_its_own())
+        .map(|trouble| trouble.node)
+        .chain(lost)
+        .filter(|node| *node != first.node)
+        .collect();
+    also.sort_unstable();
+    also.dedup();
+    let (stage, cause) = first.cause();
+    Outcome::Failed {
+        also: also.into_iter().cloned().collect(),
+        node: first.node.clone(),
+        stage,
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -309,6 +309,21 @@ pub(crate) fn node_of<'a>(record: &'a mut RunRecord, name: &NodeName) -> &'a mut
     &mut record.nodes[place]
 }
 
+/// The same where the node's place in the list is known, which is looked at first: asked for each of
+/// thousands of nodes, a search would cost their number squared.
+pub(crate) fn node_at<'a>(
+    record: &'a mut RunRecord,
+    name: &NodeName,
+    rank: u32,
+) -> &'a mut NodeRecord {
+    let place = rank as usize;
+    let known = record.nodes.get(place);
+    if known.is_some_and(|node| node.name == *name) {
+        return &mut record.nodes[place];
+    }
+    node_of(record, name)
+}
+
 /// Adds a warning once.
 pub(crate) fn warn(record: &mut RunRecord, text: String) {
     if !record.warnings.contains(&text) {

@@ -20,7 +20,7 @@ use flagperf_model::{
 use crate::clock::Clock;
 use crate::create::CreateError;
 use crate::disk::{Appender, Disk, Durability, Weight};
-use crate::fold::{Fold, node_of, step_log, warn};
+use crate::fold::{Fold, node_at, node_of, step_log, warn};
 use crate::lock::Lock;
 use crate::readable::{self, Level};
 use crate::task::{TaskFiles, inside};
@@ -67,6 +67,7 @@ pub struct Recorder {
 struct OpenCase {
     case: CaseName,
     round: u32,
+    /// In the order of nodes.
     tasks: Vec<TaskFiles>,
 }
 
@@ -211,9 +212,12 @@ impl Recorder {
             if let Err(error) = fs::create_dir_all(self.directory.join(&task.directory)) {
                 self.disk.lost(&task.directory, &error);
             }
-            let series = node_of(&mut self.record, &task.node).series.clone();
+            let series = node_at(&mut self.record, &task.node, task.node_rank)
+                .series
+                .clone();
             tasks.push(TaskFiles::open(&mut self.disk, task, series));
         }
+        tasks.sort_by_key(|task| task.node_rank);
         self.open = Some(OpenCase {
             case: planned.name().clone(),
             round: planned.round,
@@ -332,10 +336,9 @@ impl Recorder {
 }
 
 fn find(open: &mut Option<OpenCase>, node_rank: u32) -> Option<&mut TaskFiles> {
-    open.as_mut()?
-        .tasks
-        .iter_mut()
-        .find(|task| task.node_rank == node_rank)
+    let tasks = &mut open.as_mut()?.tasks;
+    let place = tasks.binary_search_by_key(&node_rank, |task| task.node_rank);
+    tasks.get_mut(place.ok()?)
 }
 
 /// Indented JSON with a newline at the end.

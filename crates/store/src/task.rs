@@ -1,5 +1,6 @@
 //! The files of one case on one node while it runs, and its result file afterwards.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path};
 
@@ -34,40 +35,73 @@ pub struct NodeResult {
     pub result: CaseResult,
 }
 
-impl NodeResult {
-    /// Cuts a node's part out of a result.
-    pub(crate) fn of(result: &CaseResult, node: &NodeName, node_rank: u32) -> Self {
-        // Picked out rather than thrown out of a copy of everything: that would cost the number of
-        // nodes squared.
-        let part = CaseResult {
+/// A result cut into the parts of its nodes, in one pass: with a pass for each node it would cost their
+/// number squared.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// What all nodes share.
+    common: CaseResult,
+    of: HashMap<NodeName, CaseResult>,
+}
+
+impl Parts {
+    pub(crate) fn new(result: &CaseResult) -> Self {
+        let common = CaseResult {
             case: result.case.clone(),
             round: result.round,
             outcome: result.outcome.clone(),
             started: result.started,
             ended: result.ended,
             window: result.window,
-            directories: of(&result.directories, |directory| {
-                directory.ends_with(&format!("/{node}_noderank{node_rank}"))
-            }),
-            measurements: of(&result.measurements, |(name, _)| name == node),
-            result_lines: of(&result.result_lines, |(name, _)| name == node),
-            notes: of(&result.notes, |(name, _, _)| name == node),
-            monitor_cost: of(&result.monitor_cost, |(name, _)| name == node),
+            directories: Vec::new(),
+            measurements: Vec::new(),
+            result_lines: Vec::new(),
+            notes: Vec::new(),
+            monitor_cost: Vec::new(),
             tail: result.tail.clone(),
             start_skew: result.start_skew.clone(),
-            collected: of(&result.collected, |(name, _, _)| name == node),
+            collected: Vec::new(),
         };
-        Self {
+        let mut parts = Self {
+            common,
+            of: HashMap::new(),
+        };
+        for one in &result.measurements {
+            parts.part(&one.0).measurements.push(one.clone());
+        }
+        for one in &result.result_lines {
+            parts.part(&one.0).result_lines.push(one.clone());
+        }
+        for one in &result.notes {
+            parts.part(&one.0).notes.push(one.clone());
+        }
+        for one in &result.monitor_cost {
+            parts.part(&one.0).monitor_cost.push(one.clone());
+        }
+        for one in &result.collected {
+            parts.part(&one.0).collected.push(one.clone());
+        }
+        parts
+    }
+
+    fn part(&mut self, node: &NodeName) -> &mut CaseResult {
+        self.of
+            .entry(node.clone())
+            .or_insert_with(|| self.common.clone())
+    }
+
+    /// Takes out the part of a task.
+    pub(crate) fn take(&mut self, task: &TaskFiles) -> NodeResult {
+        let part = self.of.remove(&task.node);
+        let mut result = part.unwrap_or_else(|| self.common.clone());
+        result.directories = vec![task.directory.clone()];
+        NodeResult {
             schema: NODE_RESULT_SCHEMA.to_owned(),
-            node: node.clone(),
-            node_rank,
-            result: part,
+            node: task.node.clone(),
+            node_rank: task.node_rank,
+            result,
         }
     }
-}
-
-fn of<T: Clone>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
-    all.iter().filter(|one| wanted(one)).cloned().collect()
 }
 
 /// The files that a case left on a node, on their way into the task's directory.

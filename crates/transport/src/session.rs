@@ -1,40 +1,32 @@
 //! A live conversation with an agent.
 
+mod listen;
+mod speak;
+mod words;
+
 use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flagperf_model::{ClockOffset, Timestamp};
-use flagperf_wire::{
-    ClockAnchor, Decoder, FrameError, FromAgent, MAX_CHUNK, Timing, ToAgent, TreeId, encode,
-};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use flagperf_wire::{ClockAnchor, FromAgent, Timing, ToAgent, TreeId};
+use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::bootstrap::{self, Started};
-use crate::clock::{Estimate, now};
+use crate::clock::Estimate;
 use crate::launch::Launch;
 use crate::program::Programs;
 use crate::trouble::{Trouble, of_launcher};
 
-/// An agent's last words on standard error that are kept, in bytes.
-const LAST_WORDS: usize = 4096;
+use listen::{Channel, read_events};
+use speak::{Outgoing, write_requests};
+use words::Words;
 
 /// How long an agent whose channel closed is waited for, so that its exit status can be told.
 const LEAVING: Duration = Duration::from_secs(2);
-
-/// Questions about the clock that are asked one after the other at the start of a session.
-const FIRST_PINGS: u64 = 3;
-
-/// Room for what is read at once, in bytes: little for a quiet node, since there may be thousands,
-/// and more when it fills up.
-const LEAST_ROOM: usize = 4 << 10;
-
-/// See [`LEAST_ROOM`].
-const MOST_ROOM: usize = 256 << 10;
 
 /// A launcher's pipe takes one part in so many of what may be under way from its node.
 const WIDTHS: u64 = 8;
@@ -116,16 +108,14 @@ pub enum SessionEvent {
     Silent(f64),
     /// It speaks again.
     Back,
-    /// The session is over; the text tells why. Nothing follows.
-    Closed(String),
-}
-
-/// What is to be said.
-#[derive(Debug)]
-enum Outgoing {
-    Message(ToAgent),
-    /// A directory, in as many messages as it takes.
-    Tree(TreeId, Arc<[u8]>),
+    /// The session is over. Nothing follows.
+    Closed {
+        /// Why.
+        reason: String,
+        /// Since when the node has been gone, at the earliest, in the controller's time: after a silence
+        /// that was when it should have spoken.
+        since: Timestamp,
+    },
 }
 
 /// The speaking half of a live conversation with one agent. Dropping it ends the agent and all that
@@ -255,7 +245,16 @@ impl Session {
             words,
             launch.is_ssh,
         ));
-        let hello = tokio::time::timeout_at(deadline, incoming.recv())
+        // A node that takes its time may be told silent before it has said anything.
+        let hello = async {
+            loop {
+                match incoming.recv().await {
+                    Some(SessionEvent::Silent(_) | SessionEvent::Back) => {}
+                    other => return other,
+                }
+            }
+        };
+        let hello = tokio::time::timeout_at(deadline, hello)
             .await
             .map_err(|_| slow("its agent had said nothing"))?;
         match hello {
@@ -277,7 +276,9 @@ impl Session {
                 };
                 Ok((session, Events(incoming)))
             }
-            Some(SessionEvent::Closed(why)) => Err(OpenError::Refused(Trouble::plain(why))),
+            Some(SessionEvent::Closed { reason, .. }) => {
+                Err(OpenError::Refused(Trouble::plain(reason)))
+            }
             _ => Err(OpenError::Refused(Trouble::plain(
                 "its first message was not a hello",
             ))),
@@ -289,7 +290,7 @@ impl Session {
         let _ = self.outgoing.send(Outgoing::Message(request));
     }
 
-    /// Sends a directory, packed as `flagperf-archive` does.
+    /// Sends a directory, packed as `flagperf-archive` does. Each [`FromAgent::Taken`] tells that it gets on.
     pub fn put(&self, tree: TreeId, packed: Arc<[u8]>) {
         let _ = self.outgoing.send(Outgoing::Tree(tree, packed));
     }
@@ -338,245 +339,5 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .best
-    }
-}
-
-async fn write_requests(
-    mut stdin: ChildStdin,
-    mut requests: UnboundedReceiver<Outgoing>,
-    timing: Timing,
-    clock: Arc<Mutex<Clock>>,
-) {
-    let heartbeat = Duration::from_secs_f64(timing.heartbeat_s.max(0.01));
-    let mut pings = 0;
-    let mut due = Instant::now();
-    loop {
-        let outgoing = tokio::select! {
-            biased;
-            () = sleep_until(due) => {
-                pings += 1;
-                due = Instant::now() + heartbeat;
-                Some(Outgoing::Message(ToAgent::Ping { id: pings }))
-            }
-            outgoing = requests.recv() => outgoing,
-        };
-        let written = match outgoing {
-            // The session was dropped: returning closes the channel.
-            None => return,
-            Some(Outgoing::Message(ToAgent::Ping { id: 0 })) => {
-                pings += 1;
-                write(&mut stdin, &ToAgent::Ping { id: pings }, &clock).await
-            }
-            Some(Outgoing::Message(request)) => write(&mut stdin, &request, &clock).await,
-            Some(Outgoing::Tree(tree, packed)) => {
-                let mut rest = &packed[..];
-                loop {
-                    let (part, more) = rest.split_at(rest.len().min(MAX_CHUNK));
-                    rest = more;
-                    let put = ToAgent::Put {
-                        tree,
-                        bytes: part.to_vec().into(),
-                        last: rest.is_empty(),
-                    };
-                    let written = write(&mut stdin, &put, &clock).await;
-                    if written.is_err() || rest.is_empty() {
-                        break written;
-                    }
-                }
-            }
-        };
-        if written.is_err() {
-            // The reading side sees the end too and tells why.
-            return;
-        }
-    }
-}
-
-async fn write(stdin: &mut ChildStdin, request: &ToAgent, clock: &Mutex<Clock>) -> io::Result<()> {
-    let Ok(frame) = encode(request) else {
-        return Ok(());
-    };
-    if let ToAgent::Ping { id } = request {
-        clock.lock().unwrap_or_else(PoisonError::into_inner).asked = Some((*id, now()));
-    }
-    stdin.write_all(&frame).await?;
-    stdin.flush().await
-}
-
-/// The reading side of a session.
-struct Channel {
-    stdout: ChildStdout,
-    events: UnboundedSender<SessionEvent>,
-    timing: Timing,
-    clock: Arc<Mutex<Clock>>,
-    /// To ask about the clock again; weak, so that it does not keep the session alive.
-    again: tokio::sync::mpsc::WeakUnboundedSender<Outgoing>,
-}
-
-async fn read_events(
-    mut child: Child,
-    mut channel: Channel,
-    rest: Vec<u8>,
-    words: Words,
-    is_ssh: bool,
-) {
-    let why = channel.converse(rest).await;
-    let status = match timeout(LEAVING, child.wait()).await {
-        Ok(Ok(status)) => Some(status),
-        _ => None,
-    };
-    if status.is_none() {
-        // It broke the protocol or fell silent, and does not leave by itself.
-        let _ = child.start_kill();
-        let _ = timeout(LEAVING, child.wait()).await;
-    }
-    let words = words.all().await;
-    let text = match (why, status) {
-        (None, Some(status)) if is_ssh && status.code() == Some(255) => {
-            let trouble = of_launcher(true, &status.to_string(), &words);
-            format!("its connection ended: {}", trouble.reason)
-        }
-        (why, status) => describe(why, status, &words),
-    };
-    let _ = channel.events.send(SessionEvent::Closed(text));
-}
-
-fn describe(why: Option<String>, status: Option<ExitStatus>, words: &str) -> String {
-    let mut text = match (why, status) {
-        (Some(why), _) => why,
-        (None, Some(status)) => format!("the agent ended ({status})"),
-        (None, None) => "the agent closed its channel but did not end".to_owned(),
-    };
-    if !words.is_empty() {
-        text.push_str("; it said: ");
-        text.push_str(words);
-    }
-    text
-}
-
-impl Channel {
-    /// Passes messages on until the stream ends. The text tells why if that was not a plain end.
-    async fn converse(&mut self, rest: Vec<u8>) -> Option<String> {
-        let timing = self.timing;
-        let mut decoder = Decoder::default();
-        decoder.push(&rest);
-        drop(rest);
-        if let Err(error) = self.pass_on(&mut decoder) {
-            return Some(error.to_string());
-        }
-        let mut room = LEAST_ROOM;
-        let mut bytes = vec![0; room];
-        let mut heard = Instant::now();
-        let mut looked = heard;
-        let mut silent = false;
-        let look = Duration::from_secs_f64((timing.silent_s / 8.0).clamp(0.01, 1.0));
-        loop {
-            let read = tokio::select! {
-                biased;
-                read = self.stdout.read(&mut bytes) => read,
-                () = sleep_until(looked + look) => {
-                    // Had this process been stopped, its clock would have gone on without it: what
-                    // came meanwhile is still to be read, and silence begins anew.
-                    if looked.elapsed() > look + Duration::from_secs(2) {
-                        heard = Instant::now();
-                    }
-                    looked = Instant::now();
-                    let seconds = heard.elapsed().as_secs_f64();
-                    if seconds > timing.lost_s {
-                        return Some(format!("nothing heard from it for {seconds:.0} s"));
-                    }
-                    if seconds > timing.silent_s && !silent {
-                        silent = true;
-                        let _ = self.events.send(SessionEvent::Silent(seconds));
-                    }
-                    continue;
-                }
-                // Nobody listens any more, which is how a session is dropped.
-                () = self.events.closed() => return None,
-            };
-            match read {
-                Ok(0) if decoder.is_torn() => {
-                    return Some("its channel ended in the middle of a message".to_owned());
-                }
-                Ok(0) => return None,
-                Ok(count) => {
-                    decoder.push(&bytes[..count]);
-                    if count == room && room < MOST_ROOM {
-                        room *= 2;
-                        bytes.resize(room, 0);
-                    }
-                }
-                Err(error) => return Some(format!("its channel failed: {error}")),
-            }
-            heard = Instant::now();
-            if std::mem::take(&mut silent) {
-                let _ = self.events.send(SessionEvent::Back);
-            }
-            if let Err(error) = self.pass_on(&mut decoder) {
-                return Some(error.to_string());
-            }
-        }
-    }
-
-    fn pass_on(&mut self, decoder: &mut Decoder) -> Result<(), FrameError> {
-        while let Some(message) = decoder.take::<FromAgent>()? {
-            match message {
-                FromAgent::Heartbeat => {}
-                FromAgent::Pong { id, mono_ns } => self.clock_told(id, mono_ns),
-                message => {
-                    let _ = self.events.send(SessionEvent::Message(message));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clock_told(&self, id: u64, mono_ns: u64) {
-        let answered = now();
-        {
-            let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((_, sent)) = clock.asked.filter(|(asked, _)| *asked == id) else {
-                return;
-            };
-            let newer = Estimate::new(sent, answered, mono_ns);
-            clock.best = Some(clock.best.map_or(newer, |best| best.or(newer)));
-        }
-        if id < FIRST_PINGS
-            && let Some(again) = self.again.upgrade()
-        {
-            let _ = again.send(Outgoing::Message(ToAgent::Ping { id: 0 }));
-        }
-    }
-}
-
-/// The last words of a launcher or an agent on standard error.
-#[derive(Debug)]
-struct Words {
-    kept: Arc<Mutex<Vec<u8>>>,
-    listener: tokio::task::JoinHandle<()>,
-}
-
-impl Words {
-    fn listen(stderr: ChildStderr) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let listener = tokio::spawn(keep_last_words(stderr, Arc::clone(&kept)));
-        Self { kept, listener }
-    }
-
-    /// All of them, once nobody can say more.
-    async fn all(self) -> String {
-        let _ = timeout(LEAVING, self.listener).await;
-        let words = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&words).trim().to_owned()
-    }
-}
-
-async fn keep_last_words(mut stderr: ChildStderr, words: Arc<Mutex<Vec<u8>>>) {
-    let mut bytes = [0; 1024];
-    while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.extend_from_slice(&bytes[..count]);
-        let excess = words.len().saturating_sub(LAST_WORDS);
-        words.drain(..excess);
     }
 }

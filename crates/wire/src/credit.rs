@@ -23,3 +23,8 @@ pub fn output_window(nodes: usize) -> u64 {
 
 /// Most bytes of output in one message. Much smaller ones cost more to carry than to read.
 pub const MAX_CHUNK: usize = 128 << 10;
+
+/// Bytes of a directory that may be on their way to a node, or wait there for its disk, before the agent
+/// acknowledges some with [`FromAgent::Taken`](crate::FromAgent::Taken). What is under way stands before every later message
+/// on a slow link, the one to leave included, so it is not more than ssh itself has under way.
+pub const TREE_WINDOW: u64 = 1 << 20;

@@ -12,7 +12,7 @@ mod frame;
 mod message;
 
 pub use chunk::{Chunk, ChunkError, Opener, Packer};
-pub use credit::{MAX_CHUNK, output_window};
+pub use credit::{MAX_CHUNK, TREE_WINDOW, output_window};
 pub use frame::{Decoder, EncodeError, FrameError, MAX_FRAME, encode};
 pub use message::{
     ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent, TreeId,

@@ -76,7 +76,8 @@ pub enum ToAgent {
     },
     /// Tell what the machine is; answered by [`FromAgent::Facts`].
     Facts,
-    /// A part of a directory's files, packed as `flagperf-archive` does.
+    /// A part of a directory's files, packed as `flagperf-archive` does. Answered by [`FromAgent::Taken`],
+    /// and no more than [`TREE_WINDOW`](crate::TREE_WINDOW) bytes go without that answer.
     Put {
         /// The directory's name from now on.
         tree: TreeId,
@@ -129,7 +130,10 @@ pub enum ToAgent {
         interval_ns: u64,
     },
     /// Stop sampling; answered by the last samples and [`FromAgent::MonitorStopped`].
-    MonitorStop,
+    MonitorStop {
+        /// The task during which it sampled.
+        task: TaskId,
+    },
     /// End everything and leave.
     Shutdown,
 }
@@ -209,6 +213,14 @@ pub enum FromAgent {
         address: Option<String>,
         /// A TCP port that nobody listened on just now.
         free_port: Option<u16>,
+        /// What tells this place from any other: the same twice is one machine under two names. Absent
+        /// where the system does not say.
+        place: Option<String>,
+    },
+    /// Bytes of a directory were taken; as many more may be sent.
+    Taken {
+        /// How many.
+        bytes: u64,
     },
     /// All is ready for a task.
     Prepared {
@@ -268,6 +280,9 @@ pub enum FromAgent {
         task: TaskId,
         /// Why.
         end: TaskEnd,
+        /// When that began: a bound was reached, the controller asked, or the last process ended. On the
+        /// node's `CLOCK_MONOTONIC`, in nanoseconds.
+        mono_ns: u64,
         /// Command names of processes that outlived the task's own and were ended.
         strays: Vec<String>,
         /// Command names of processes that could not be ended, with their state.
@@ -282,6 +297,8 @@ pub enum FromAgent {
     },
     /// Sampling has stopped.
     MonitorStopped {
+        /// The task, as the request named it.
+        task: TaskId,
         /// What it cost.
         cost: MonitorCost,
     },
@@ -290,8 +307,10 @@ pub enum FromAgent {
         /// In words.
         message: String,
     },
-    /// A request could not be carried out.
+    /// A task could not be made ready or started.
     Refused {
+        /// The task.
+        task: TaskId,
         /// In words.
         reason: String,
     },

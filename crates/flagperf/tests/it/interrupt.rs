@@ -1,6 +1,6 @@
 //! Ctrl-C, and ends that nobody announces.
 
-use crate::support::{Place, is_alive, signal, within};
+use crate::support::{Place, is_alive, signal, thread_states, within};
 
 /// A case that has written a result and then works on, with a child of its own.
 const WORKING: &str =
@@ -159,6 +159,11 @@ fn nothing_survives_a_kill_of_the_controller_of_a_stopped_agent() {
     let agent = running.agent();
     place.await_text("working/localhost_noderank0/benchmark.log.txt", "ready");
     signal(agent, "STOP");
+    // Its threads stop one after the other, and the kernel counts it as stopped when all have.
+    within(10.0, "the agent is stopped", || {
+        let states = thread_states(agent);
+        !states.is_empty() && states.iter().all(|state| *state == 'T')
+    });
     running.signal("KILL");
     // The kernel wakes an orphaned stopped process with SIGHUP and SIGCONT.
     place.await_nothing_left();

@@ -226,6 +226,17 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     })
 }
 
+/// The states of all threads of a process, as `ps` writes them.
+pub(crate) fn thread_states(pid: u32) -> Vec<char> {
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .filter_map(|stat| stat.rsplit(')').next()?.trim_start().chars().next())
+        .collect()
+}
+
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     pids()
         .into_iter()

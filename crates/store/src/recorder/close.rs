@@ -1,15 +1,18 @@
 //! The end of a case: its files are completed, the classic files made from them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use flagperf_model::NodeName;
 
 use super::{DETAIL, Recorder, json};
 use crate::classic::{self, Classic};
 use crate::disk::{Durability, plain};
 use crate::readable::Level;
 use crate::samples::compact;
-use crate::task::{NodeResult, RESULT, SAMPLES};
+use crate::task::{Parts, RESULT, SAMPLES};
 
 /// Files that are rewritten at the same time. Most of it is waiting for the disk, which syncs several
 /// files in nearly the time of one.
@@ -62,13 +65,15 @@ impl Recorder {
             ));
         }
         let mut report = format!("Testcase {} round {}\n", result.case, result.round);
+        let mut parts = Parts::new(result);
+        let facts_of: HashMap<&NodeName, _> = self
+            .record
+            .nodes
+            .iter()
+            .map(|node| (&node.name, node.facts.as_ref()))
+            .collect();
         for task in &open.tasks {
-            let facts = self
-                .record
-                .nodes
-                .iter()
-                .find(|node| node.name == task.node)
-                .and_then(|node| node.facts.as_ref());
+            let facts = facts_of.get(&task.node).copied().flatten();
             let samples = format!("{}/{SAMPLES}", task.directory);
             let classic = classic::monitor_logs(
                 &mut self.disk,
@@ -87,7 +92,7 @@ impl Recorder {
                 self.disk.lost(&samples, &error);
                 Classic::default()
             });
-            let part = NodeResult::of(result, &task.node, task.node_rank);
+            let part = parts.take(task);
             let lines: Vec<&str> = part
                 .result
                 .result_lines

@@ -1,5 +1,7 @@
 //! What befalls nodes while a case runs, and what is left on each of them.
 
+use std::time::Duration;
+
 use flagperf_testkit::TestBed;
 
 use super::{Cluster, IMPATIENT, RESULT};
@@ -27,6 +29,56 @@ fn one_ranks_failure_ends_the_others_and_is_named() {
         - record["results"][0]["started"].as_f64().unwrap();
     assert!(took < 8e9, "{took} ns");
     cluster.await_clean();
+}
+
+#[test]
+fn the_first_failure_is_told_in_its_own_words_alone() {
+    let Some(bed) = TestBed::hosts(2).up() else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    let script = "if [ $FLAGPERF_NODE = node2 ]; then sleep 1; exit 7; fi
+        say() { echo '[FlagPerf Record]{\"failure\":{\"rank\":0,\"message\":\"I am node1\"}}'; exit 3; }
+        trap say TERM
+        sleep 66 & wait";
+    cluster.installed("");
+    cluster.case("failing", "all", script);
+    let ran = cluster.run(&["failing"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(cluster.output("failing", "node1").contains("I am node1"));
+    let failed = cluster.place.outcome()["failed"].clone();
+    assert_eq!(failed["node"], "node2", "{failed}");
+    assert_eq!(failed["cause"]["exit"]["rank"], 1, "{failed}");
+    assert_eq!(failed["cause"]["exit"]["status"], 7, "{failed}");
+    assert_eq!(failed["also"], serde_json::Value::Null, "{failed}");
+    cluster.await_clean();
+}
+
+#[test]
+fn a_node_lost_in_the_grace_of_a_failure_is_told_beside_it() {
+    let Some(bed) = TestBed::hosts(3).up() else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    let script = "trap 'exec sleep 65' TERM
+        [ $FLAGPERF_NODE = node2 ] && { sleep 1; exit 7; }
+        sleep 64 & wait";
+    cluster.installed(IMPATIENT);
+    cluster.case("failing", "all", script);
+    let running = cluster.start(&["failing"]);
+    cluster.await_process(&["node1", "node3"], "sleep 65");
+    for agent in cluster.pids("node3", " agent") {
+        signal(agent, "KILL");
+    }
+    let ended = running.end(20.0);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let failed = cluster.place.outcome()["failed"].clone();
+    assert_eq!(failed["node"], "node2", "{failed}");
+    assert_eq!(failed["cause"]["exit"]["status"], 7, "{failed}");
+    assert_eq!(failed["also"], serde_json::json!(["node3"]), "{failed}");
+    cluster.await_clean_on("node1");
+    cluster.await_clean_on("node2");
+    cluster.await_idle();
 }
 
 #[test]
@@ -69,9 +121,24 @@ fn a_link_that_comes_back_after_five_seconds_does_no_harm() {
     cluster.case("ticking", "all", &script);
     let running = cluster.start(&["ticking"]);
     cluster.await_process(&NODES, "main.sh");
+    let ticks = |node| cluster.output("ticking", node).matches("tick").count();
+    within(10.0, "the first ticks", || {
+        NODES.iter().all(|node| ticks(node) > 0)
+    });
     cluster.bed.cut("node2");
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(Duration::from_millis(500));
+    let at_first = NODES.map(ticks);
+    std::thread::sleep(Duration::from_millis(4500));
+    let at_last = NODES.map(ticks);
     cluster.bed.heal("node2");
+    // Nothing came from there, although it went on, as the others did, whose words came.
+    assert_eq!(at_first[1], at_last[1]);
+    for place in [0, 2] {
+        assert!(
+            at_last[place] >= at_first[place] + 3,
+            "{at_first:?} {at_last:?}"
+        );
+    }
     let ended = running.end(30.0);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for node in NODES {
@@ -153,7 +220,7 @@ fn an_agent_that_is_killed_loses_the_node() {
     // It could not remove its files. The next one does.
     assert_ne!(cluster.left_on("node2"), [""; 0]);
     cluster.case("quick", "each", RESULT);
-    let next = cluster.run(&["quick"]);
+    let next = cluster.run_as_they_are(&["quick"]);
     assert_eq!(next.code, Some(0), "{}", next.stderr);
     cluster.await_clean();
 }

@@ -105,6 +105,31 @@ fn a_case_that_fills_its_disk_fails_by_itself() {
 }
 
 #[test]
+fn a_disk_without_room_for_the_files_of_a_case_refuses_it_and_nobody_waits() {
+    let Some(bed) = TestBed::hosts(2).up() else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    cluster.installed("");
+    cluster.case("large", "all", RESULT);
+    cluster.noise("large", 20_000_000);
+    cluster.bed.fill("node2", "/tmp", 1 << 20);
+    // Its copy would take 40 s.
+    cluster.bed.throttle("node1", Some(4));
+    let began = std::time::Instant::now();
+    let running = cluster.start(&["large"]);
+    let ended = running.end(30.0);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    let failed = cluster.place.outcome()["failed"].clone();
+    assert_eq!(failed["node"], "node2", "{failed}");
+    assert_eq!(failed["stage"], "launch", "{failed}");
+    let reason = failed["cause"]["agent"]["reason"].as_str().unwrap();
+    assert!(reason.contains("No space left on device"), "{reason}");
+    cluster.await_clean();
+}
+
+#[test]
 fn the_first_node_may_be_the_machine_of_the_controller() {
     let Some(bed) = TestBed::hosts(2).up() else {
         return;

@@ -6,6 +6,7 @@ mod interrupts;
 mod launch;
 mod machines;
 mod modes;
+mod neighbours;
 mod places;
 
 use std::fs;
@@ -56,6 +57,17 @@ impl Cluster {
         self
     }
 
+    /// Adds a file to a case that cannot be compressed.
+    pub(crate) fn noise(&self, case: &str, bytes: u32) {
+        let file = self.place.path("cases").join(case).join("noise");
+        let status = Command::new("head")
+            .args(["-c", &bytes.to_string(), "/dev/urandom"])
+            .stdout(fs::File::create(file).unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
     /// Settings for the runs to come.
     pub(crate) fn settings(&self, text: &str) -> &Self {
         fs::write(self.place.path("flagperf.toml"), text).unwrap();
@@ -103,7 +115,14 @@ impl Cluster {
         command
     }
 
+    /// Runs it to its end on nodes that are clean before.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.assert_clean();
+        self.run_as_they_are(arguments)
+    }
+
+    /// Runs it to its end, whatever is on the nodes.
+    pub(crate) fn run_as_they_are(&self, arguments: &[&str]) -> Ran {
         ran(self.command(arguments).output().unwrap())
     }
 
@@ -114,7 +133,9 @@ impl Cluster {
         ran
     }
 
+    /// Starts it on nodes that are clean before.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.assert_clean();
         let mut command = self.command(arguments);
         let child = command
             .stdout(Stdio::null())
@@ -151,7 +172,7 @@ impl Cluster {
 
     /// What runs on a node, and what tasks have left there. The placed program may stay.
     pub(crate) fn left_on(&self, node: &str) -> Vec<String> {
-        let files = self.sh(node, "ls -d /tmp/flagperf-*/* /var/tmp/flagperf-*/* /dev/shm/flagperf* 2>/dev/null | grep -vE '/[0-9a-f]{64}$'; ls -A /root/.cache/flagperf 2>/dev/null | grep -vE '^[0-9a-f]{64}$'; ls -d /tmp/flagperf-* 2>/dev/null | grep -vE 'flagperf-[0-9]+$'");
+        let files = self.sh(node, "ls -d /tmp/flagperf-*/* /var/tmp/flagperf-*/* /dev/shm/flagperf* 2>/dev/null | grep -vE '/[0-9a-f]{64}$'; ls -A /root/.cache/flagperf 2>/dev/null | grep -vE '^[0-9a-f]{64}$'; ls -d /tmp/flagperf-* /tmp/.flagperf-* 2>/dev/null | grep -vE 'flagperf-[0-9]+$'");
         self.bed
             .processes(node)
             .into_iter()
@@ -159,6 +180,12 @@ impl Cluster {
             .map(|process| process.args)
             .chain(files.lines().map(str::to_owned))
             .collect()
+    }
+
+    fn assert_clean(&self) {
+        for node in self.bed.node_names() {
+            assert_eq!(self.left_on(node), [""; 0], "{node} before");
+        }
     }
 
     /// Waits until nothing is left on any node.
@@ -202,6 +229,12 @@ impl Cluster {
             .run_directory()
             .join(format!("{case}/{node}_noderank{rank}/benchmark.log.txt"));
         fs::read_to_string(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()))
+    }
+
+    /// The events of the latest run so far.
+    pub(crate) fn events(&self) -> String {
+        let events = self.place.run_directory().join("events.jsonl");
+        fs::read_to_string(events).unwrap_or_default()
     }
 
     pub(crate) fn record(&self) -> Value {
