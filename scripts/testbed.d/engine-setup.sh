@@ -44,6 +44,8 @@ write_engines() {
             done
         done
     done
+    # Where there is an init, it mounts these; users of Podman need mqueue for --ipc=host.
+    mkdir -p "$home/dev"/{pts,shm,mqueue}
     write_docker "$home/docker"
     write_podman "$home/podman"
 }
@@ -83,14 +85,20 @@ write_docker() {
 
 write_podman() {
     cp -r /etc/containers "$1"
-    [[ "$runtime" == runc ]] || runtime='testbed-clamped'
+    [[ "$runtime" == runc ]] || runtime=testbed-clamped
+    if [[ "$kind" == loopback ]]; then
+        printf '#!/bin/sh\necho '\''{"error": "%s"}'\''\nexit 1\n' \
+            'nodes on loopback make no networks for containers; take --net=host' >"$dir/engines/oci/netavark"
+        chmod 755 "$dir/engines/oci/netavark"
+    fi
     {
         printf '[containers]\n'
         # Where the network is the machine's, nobody shall make bridges in it.
         [[ "$kind" != loopback ]] || printf 'netns = "host"\n'
         printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "%s"\n' \
             "$runtime"
-        [[ "$kind" != loopback ]] || printf 'helper_binaries_dir = ["/run/nowhere"]\n'
+        [[ "$kind" != loopback ]] || printf 'helper_binaries_dir = ["/run/oci"]\n'
+        printf '[network]\nnetwork_backend = "netavark"\n'
         printf '[engine.runtimes]\ntestbed-clamped = ["/run/oci/oci-runtime"]\n'
     } >"$1/containers.conf"
     printf '%s\n' '[storage]' 'driver = "overlay"' 'graphroot = "/run/engine/storage"' \
@@ -115,12 +123,17 @@ mounts_of_engine() {
         mkdir -p "$own/engine-data"
         printf '%s\n' "$own/engine-data /run/engine none bind,X-mount.mkdir"
     fi
+    # Its own copy: dockerd keeps a key there, podman its networks.
+    cp -r "$dir/engines/$engine" "$own/$engine"
     if [[ "$engine" == docker ]]; then
-        # Its own copy: dockerd keeps a key there.
-        cp -r "$dir/engines/docker" "$own/docker"
         printf '%s\n' "$own/docker /etc/docker none bind"
     else
-        printf '%s\n' "$dir/engines/podman /etc/containers none bind,ro" \
+        printf '%s\n' "$own/podman /etc/containers none bind" \
+            '/dev/pts /run/pts none bind,X-mount.mkdir' \
+            "testbed-dev /dev overlay ro,lowerdir=$dir/engines/dev:/dev" \
+            '/run/pts /dev/pts none bind' \
+            'testbed-mqueue /dev/mqueue mqueue nosuid,nodev,noexec' \
+            'testbed-cache /var/cache tmpfs mode=755,nosuid,nodev' \
             'testbed-alice-run /run/user/20001 tmpfs mode=700,uid=20001,gid=20001,X-mount.mkdir' \
             'testbed-bob-run /run/user/20002 tmpfs mode=700,uid=20002,gid=20002,X-mount.mkdir'
     fi

@@ -78,8 +78,19 @@ do_thaw_engine() {
     kill -CONT "${pids[@]}"
 }
 
-# in_engine ARGUMENT...: the engine's own command, as root. A frozen one must not hold up a test.
-in_engine() { in_node timeout 60 "$engine" "$@"; }
+# in_engine USER ARGUMENT...: the engine's own command. A frozen one must not hold up a test.
+in_engine() {
+    local user="${1:-root}" home=/root number as=()
+    shift
+    if [[ "$user" != root ]]; then
+        [[ "$user" == alice || "$user" == bob ]] || misuse "no user of the engine: $user"
+        home="/home/$user"
+        number="$(in_node id -u "$user")"
+        as=(setpriv "--reuid=$number" "--regid=$number" --init-groups)
+    fi
+    in_node env -C "$home" "HOME=$home" "USER=$user" "LOGNAME=$user" "${as[@]}" \
+        timeout 60 "$engine" "$@"
+}
 
 do_image() {
     engine "$@"
@@ -87,24 +98,25 @@ do_image() {
     source "$parts/image.sh"
     local archive
     image "${2:-busybox}"
-    in_engine load --quiet <"$archive"
+    in_engine "${3:-}" load --quiet <"$archive"
 }
 
-# each LISTING FORMAT: a line in FORMAT for each thing that the words of LISTING list. What goes away in
-# between is left out: then the engine tells of the others, and complains.
+# each USER LISTING FORMAT: a line in FORMAT for each thing that the words of LISTING list. What goes
+# away in between is left out.
 each() {
-    local listing="$1" format="$2" ids
+    local user="$1" listing="$2" format="$3" ids log="$dir/nodes.d/$node/engine.log"
     # shellcheck disable=SC2086 # words
-    ids="$(in_engine $listing)"
+    ids="$(in_engine "$user" $listing)"
     [[ -n "$ids" ]] || return 0
     mapfile -t ids < <(sort -u <<<"$ids")
-    in_engine "${listing%% *}" inspect --format "$format" "${ids[@]}" 2>"$dir/nodes.d/$node/engine.log" |
-        grep . || true
+    # The engine tells of the others then, and complains.
+    in_engine "$user" "${listing%% *}" inspect --format "$format" "${ids[@]}" 2>"$log" | sed '/^$/d' ||
+        grep -qi 'no such' "$log" || fail "$node: $(tail -n 1 "$log")"
 }
 
 do_engine_ps() {
     engine "$@"
-    each 'container ls --all --quiet --no-trunc' '{"id":{{json .Id}},"name":{{json .Name}},'$(
+    each "${2:-}" 'container ls --all --quiet --no-trunc' '{"id":{{json .ID}},"name":{{json .Name}},'$(
     )'"image":{{json .Config.Image}},"state":{{json .State.Status}},"labels":{{json .Config.Labels}}}' |
         # Docker puts a slash before a name; no labels are null.
         sed 's,"name":"/,"name":",; s/"labels":null}$/"labels":{}}/'
@@ -112,7 +124,7 @@ do_engine_ps() {
 
 do_engine_images() {
     engine "$@"
-    each 'image ls --quiet --no-trunc' '{"id":{{json .Id}},"tags":{{json .RepoTags}},'$(
+    each "${2:-}" 'image ls --quiet --no-trunc' '{"id":{{json .ID}},"tags":{{json .RepoTags}},'$(
     )'"bytes":{{json .Size}},"labels":{{json .Config.Labels}}}' |
         sed 's/"id":"sha256:/"id":"/; s/"tags":null,/"tags":[],/; s/"labels":null}$/"labels":{}}/'
 }

@@ -71,9 +71,11 @@ in_space() {
 
 do_ps() {
     node "$@"
-    # Not the sshd that listens, not the engine, and not the process that tini looks after.
-    in_space args | awk -v init="$init" \
-        '!($2 == init && (/ \[listener\] / || /^[0-9]+ +[0-9]+ (sleep 2147483647$|dockerd$|containerd --config )/))'
+    # Not the sshd that listens, not the engine, not what holds the namespaces of a user of Podman, and
+    # not the process that tini looks after.
+    local usual='sleep 2147483647$|dockerd$|containerd --config |catatonit -P$'
+    in_space args | awk -v init="$init" -v usual="^[0-9]+ +[0-9]+ +($usual)" \
+        '!($2 == init && (/ \[listener\] / || $0 ~ usual))'
 }
 
 do_kill_sshd() {

@@ -67,6 +67,8 @@ programs_of_busybox() {
     # Rust's debug builds want the last two.
     {
         ldd "$(type -P bash)"
+        # Mostly linked statically, and then this fails.
+        ldd "$(type -P busybox)" 2>/dev/null || true
         ldconfig -p | grep -E 'lib(gcc_s|m)\.so\.[0-9]+ \(libc6,(x86-64|AArch64)'
     } | grep -oE '/[^ ]+' | sort -u
 }
@@ -117,7 +119,7 @@ fill_debian() {
         dpkg-query -L "${packages[@]}"
         find /etc/alternatives
         echo /usr/bin/awk
-    } | grep -vE '^/usr/share/(doc|man|info|locale|lintian|bug)/|^/(\.|bin|lib|lib32|lib64|libx32|sbin)$' |
+    } | grep -vE '^/usr/share/(bash-completion|bug|doc|info|lintian|locale|man|perl5|pixmaps)/|/(gconv|perl5?)/|^/(\.|bin|lib|lib32|lib64|libx32|sbin)$' |
         sed -E 's,^/(bin|lib|lib32|lib64|libx32|sbin)/,/usr/\1/,; s,^/,,' | sort -u |
         while IFS= read -r path; do
             [[ ! -e "/$path" && ! -L "/$path" ]] || printf '%s\n' "$path"

@@ -80,6 +80,8 @@ fi
 [[ "$kind" != slurm ]] || start_slurmd "$name"
 if [[ -n "$cgroups" ]]; then
     settle_cgroups
+    # As an init leaves it; engines expect that. It is among the node's own processes.
+    mount --make-rshared /
     start_engine
     load_image <&"$image" >/dev/null
     exec {image}<&-
