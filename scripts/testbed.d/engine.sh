@@ -37,11 +37,11 @@ start_engine() {
     [[ "$(<"$home/engine")" == docker ]] || return 0
     # The number in a left file may be another process's by now.
     rm -f /run/docker.pid /run/docker.sock /run/containerd/containerd.sock
-    # A daemon of its own, because dockerd on loopback is kept from the network that containers are
-    # to see, and they see the one of containerd.
+    # A process of its own, because on loopback dockerd is kept from the network that containers are to
+    # see: they see that of containerd.
     apart containerd --config "$home/docker/containerd.toml" >>"$home/containerd.log" 2>&1 &
     await_socket /run/containerd/containerd.sock $! containerd "$home/containerd.log"
-    # dockerd without a bridge deletes docker0 where it runs, which may be the machine's.
+    # dockerd that shall make no bridge deletes docker0 where it runs, which may be the machine's.
     local own_network=()
     [[ ! -e "$home/docker/own-network" ]] || own_network=(unshare --net)
     apart "${own_network[@]}" dockerd >>"$home/dockerd.log" 2>&1 &

@@ -3,6 +3,9 @@
 Without CAP_SYS_RESOURCE nobody can grant that capability, raise a hard limit, or make a process
 less likely to be killed for its memory than oneself is. Engines ask for all three by default or for
 `--privileged` and `--ulimit`, and runc then refuses to start the container.
+
+For --net=host dockerd names a file that is its own network. On loopback that is not the node's, which
+a container has if none is named: then it has that of containerd.
 """
 
 import json
@@ -11,6 +14,7 @@ import resource
 import sys
 
 ARGUMENTS = sys.argv[1:]
+SYS_RESOURCE = 24
 
 
 def option(*names):
@@ -33,6 +37,15 @@ def limited(asked):
     return {**asked, "hard": min(asked["hard"], own), "soft": min(asked["soft"], own)}
 
 
+def may_all():
+    with open("/proc/self/status") as file:
+        held = next(line for line in file if line.startswith("CapBnd:"))
+    # Users of Podman hold every capability, but only over what is their own.
+    with open("/proc/self/uid_map") as file:
+        own = file.read().split() != ["0", "0", "4294967295"]
+    return not own and int(held.split()[1], 16) >> SYS_RESOURCE & 1 == 1
+
+
 def clamp(process):
     for kind, names in (process.get("capabilities") or {}).items():
         process["capabilities"][kind] = [name for name in names or [] if name != "CAP_SYS_RESOURCE"]
@@ -40,6 +53,14 @@ def clamp(process):
     if "oomScoreAdj" in process:
         with open("/proc/self/oom_score_adj") as file:
             process["oomScoreAdj"] = max(process["oomScoreAdj"], int(file.read()))
+
+
+def with_node_network(namespaces):
+    return [
+        namespace
+        for namespace in namespaces
+        if not (namespace["type"] == "network" and namespace.get("path", "").endswith("/docker/netns/default"))
+    ]
 
 
 def main():
@@ -50,7 +71,10 @@ def main():
     if path and os.path.exists(path):
         with open(path) as file:
             asked = json.load(file)
-        clamp(asked.get("process", asked))
+        if not may_all():
+            clamp(asked.get("process", asked))
+        if "linux" in asked:
+            asked["linux"]["namespaces"] = with_node_network(asked["linux"].get("namespaces") or [])
         with open(path, "w") as file:
             json.dump(asked, file)
     os.execvp("runc", ["runc", *ARGUMENTS])

@@ -22,11 +22,13 @@
 
 mod bed;
 mod builder;
+mod engine;
 mod faults;
 mod process;
 mod script;
 
 pub use bed::TestBed;
 pub use builder::Builder;
+pub use engine::{BaseImage, Container, Engine, Image};
 pub use process::Process;
 pub use script::script;
