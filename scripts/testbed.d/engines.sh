@@ -89,7 +89,7 @@ in_engine() {
         as=(setpriv "--reuid=$number" "--regid=$number" --init-groups)
     fi
     in_node env -C "$home" "HOME=$home" "USER=$user" "LOGNAME=$user" "${as[@]}" \
-        timeout 60 "$engine" "$@"
+        timeout 120 "$engine" "$@"
 }
 
 do_image() {

@@ -314,7 +314,7 @@ fn the_larger_image_has_python() {
     };
     bed.load_image("node1", BaseImage::Debian);
     let run = format!(
-        "docker run --rm {} bash -c 'python3 -m venv /tmp/v && /tmp/v/bin/python -c \"import ssl, json; print(6 * 7)\"'",
+        "docker run --rm {} bash -c 'python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c \"import ssl, json; print(6 * 7)\"'",
         BaseImage::Debian.name()
     );
     assert_eq!(over_ssh(&bed, "node1", &run), "42");
