@@ -4,7 +4,6 @@
 //! with commas between; `0-10/2` takes every second. The digits of a number are kept, so `[08-10]`
 //! is `08`, `09`, `10`. With several brackets in a name the last one runs fastest.
 
-mod fold;
 mod parse;
 
 use std::ops::Range;
@@ -12,7 +11,7 @@ use std::ops::Range;
 use flagperf_model::NodeName;
 use flagperf_text::locate;
 
-pub use fold::fold;
+pub use flagperf_model::fold;
 pub(crate) use parse::NodeSet;
 
 /// Most nodes that a text may name.

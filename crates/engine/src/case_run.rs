@@ -15,15 +15,14 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use flagperf_library::Collector;
-use flagperf_model::{
-    EventKind, NodeName, NodeScope, NodeTask, Outcome, PlannedCase, RECORD_PREFIX, Timestamp,
-};
+use flagperf_model::{EventKind, NodeName, NodeScope, NodeTask, Outcome, PlannedCase, Timestamp};
 use flagperf_transport::now;
 use flagperf_wire::{Opener, TaskDirectory, TaskId, ToAgent, TreeId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::emission::Emission;
 use crate::run::{Context, Incoming};
+use crate::tail::Tails;
 use crate::verdict::{Blow, Story, verdict};
 use hear::Begun;
 use stages::{Stage, Stages};
@@ -45,12 +44,6 @@ const LEAD: Duration = Duration::from_millis(2);
 
 /// See [`LEAD`].
 const LEAD_EACH: Duration = Duration::from_micros(20);
-
-/// Output kept for the last lines of a case that fails, in bytes.
-const TAIL_BYTES: usize = 16 << 10;
-
-/// Last lines told of a case that fails.
-const TAIL_LINES: usize = 20;
 
 /// A round while it runs.
 pub(crate) struct CaseRun<'a, 'c> {
@@ -77,7 +70,7 @@ pub(crate) struct CaseRun<'a, 'c> {
     /// True once all nodes have been asked to end the task.
     ending: bool,
     reported: BTreeSet<NodeName>,
-    tail: VecDeque<u8>,
+    tails: Tails,
     files_moved: Instant,
     opener: Opener,
 }
@@ -99,6 +92,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             progressed: Instant::now(),
             correction_ns: (-node.session.clock().ahead_s * 1e9) as i64,
         });
+        let tails = Tails::new(context.nodes.len());
         let mut tasks = vec![None; context.nodes.len()];
         for planned in &case.tasks {
             if let Some(place) = context.places.get(&planned.node) {
@@ -123,7 +117,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             aborted: false,
             ending: false,
             reported: BTreeSet::new(),
-            tail: VecDeque::new(),
+            tails,
             files_moved: Instant::now(),
             opener: Opener::default(),
         }
@@ -385,11 +379,8 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         let silent = silent.map(|task| task.node.clone());
         let ran = !self.case.tasks.is_empty();
         let outcome = verdict(&self.story, &self.case.limits, silent, ran);
-        let tail = if outcome.is_failure() {
-            last_lines(self.tail.make_contiguous())
-        } else {
-            Vec::new()
-        };
+        let names = self.context.nodes.iter().map(|node| &node.name);
+        let tail = self.tails.of(&outcome, names);
         self.context.tell_at(
             ended,
             EventKind::CaseEnded {
@@ -397,23 +388,11 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                 round: self.case.round,
                 outcome: outcome.clone(),
                 seconds: ended.seconds_since(self.started),
-                tail: tail.clone(),
+                tail,
             },
         );
         outcome
     }
-}
-
-fn last_lines(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let mut lines: Vec<String> = text
-        .lines()
-        .filter(|line| !line.starts_with(RECORD_PREFIX) && !line.trim().is_empty())
-        .map(|line| line.chars().take(400).collect())
-        .collect();
-    let excess = lines.len().saturating_sub(TAIL_LINES);
-    lines.drain(..excess);
-    lines
 }
 
 /// A number of seconds as a duration that can be added to any `Instant`: at most ten years.

@@ -11,6 +11,7 @@ mod case_run;
 mod emission;
 mod node;
 mod run;
+mod tail;
 mod verdict;
 
 pub use emission::{Consumer, Emission};

@@ -5,10 +5,13 @@
 //! by itself would use the processors that are being measured. Elsewhere there are plain lines with the
 //! time of day.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use flagperf_model::{
-    Event, EventKind, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
+    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
+    median,
 };
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
@@ -20,6 +23,8 @@ pub(crate) struct Progress {
     total: u32,
     ended: u32,
     current: Option<Current>,
+    /// What the line of the running case says now.
+    drawn: RefCell<String>,
 }
 
 /// The running case.
@@ -33,8 +38,18 @@ struct Current {
     value: Option<String>,
     /// Seconds of measurement to come, and when the case said so.
     remaining: Option<(f64, Timestamp)>,
+    /// The metric that stands for the case: the declared one, else the first that is told.
     primary: Option<String>,
-    result: Option<String>,
+    /// On how many nodes it runs.
+    nodes: usize,
+    results: Vec<Number>,
+}
+
+/// A final number, and whose it is.
+struct Number {
+    node: NodeName,
+    value: f64,
+    unit: String,
 }
 
 impl Progress {
@@ -44,6 +59,7 @@ impl Progress {
             total: 0,
             ended: 0,
             current: None,
+            drawn: RefCell::default(),
         }
     }
 
@@ -69,7 +85,8 @@ impl Progress {
             value: None,
             remaining: None,
             primary: primary.map(|metric| metric.name.to_string()),
-            result: None,
+            nodes: case.tasks.len(),
+            results: Vec::new(),
         });
     }
 
@@ -111,29 +128,34 @@ impl Progress {
             }
             EventKind::Live {
                 rank: 0,
+                node,
                 value,
                 unit,
                 remaining_s,
                 ..
             } => {
                 if let Some(current) = &mut self.current {
-                    current.value =
-                        Some(format!("{} {}", significant(*value), clean(unit.as_str())));
+                    let number = format!("{} {}", significant(*value), clean(unit.as_str()));
+                    current.value = Some(if current.nodes > 1 {
+                        format!("{number} on {node}")
+                    } else {
+                        number
+                    });
                     current.remaining = Some((*remaining_s, event.at));
                 }
             }
-            EventKind::Measured { measurement, .. } => {
+            EventKind::Measured {
+                node, measurement, ..
+            } => {
                 if let Some(current) = &mut self.current {
-                    let is_primary = current
-                        .primary
-                        .as_ref()
-                        .is_none_or(|primary| primary == measurement.metric.as_str());
-                    if is_primary && current.result.is_none() {
-                        current.result = Some(format!(
-                            "{} {}",
-                            significant(measurement.value),
-                            clean(measurement.unit.as_str())
-                        ));
+                    let metric = measurement.metric.as_str();
+                    let primary = current.primary.get_or_insert_with(|| metric.to_owned());
+                    if primary.as_str() == metric {
+                        current.results.push(Number {
+                            node: node.clone(),
+                            value: measurement.value,
+                            unit: clean(measurement.unit.as_str()),
+                        });
                     }
                 }
             }
@@ -247,13 +269,11 @@ impl Progress {
         );
         let text = match outcome {
             Outcome::Passed => {
-                let result = current
-                    .as_ref()
-                    .and_then(|current| current.result.as_deref());
+                let results = current.as_ref().map_or(&[][..], |current| &current.results);
                 format!(
                     "{label}: {} in {seconds:.1} s, {}",
                     "passed".green(),
-                    result.unwrap_or("no number")
+                    summed_up(results)
                 )
             }
             Outcome::Unsupported { .. } | Outcome::NotRun | Outcome::Skipped { .. } => {
@@ -283,21 +303,56 @@ impl Progress {
         };
         let value = current.value.as_deref().unwrap_or_default();
         let text = format!("{}: {}  {time}  {value}", current.label, current.phase);
+        let done: BTreeSet<&NodeName> = current.results.iter().map(|found| &found.node).collect();
+        let text = if current.nodes > 1 && !done.is_empty() {
+            format!("{text}  {} of {} nodes", done.len(), current.nodes)
+        } else {
+            text
+        };
         // One column stays free: what the terminal echoes (^C) must not begin a new line.
         let width = width().saturating_sub(4);
         let text: String = text.chars().take(width).collect();
+        // Many nodes tell much that changes nothing in the line.
+        if *self.drawn.borrow() == text {
+            return;
+        }
+        self.drawn.replace(text.clone());
         drop(write!(anstream::stderr().lock(), "{CLEAR}{text}"));
         drop(anstream::stderr().lock().flush());
     }
 
     /// A line that stays.
     fn say(&self, at: Timestamp, text: &str) {
+        self.drawn.borrow_mut().clear();
         let mut stderr = anstream::stderr().lock();
         drop(if self.on_terminal {
             writeln!(stderr, "{CLEAR}{text}")
         } else {
             writeln!(stderr, "{} {text}", time_of_day(at))
         });
+    }
+}
+
+/// The number, or of several their median and both ends with whose they are.
+fn summed_up(results: &[Number]) -> String {
+    let Some(first) = results.first() else {
+        return "no number".to_owned();
+    };
+    let mut order: Vec<&Number> = results.iter().collect();
+    order.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let values: Vec<f64> = results.iter().map(|found| found.value).collect();
+    match (order.as_slice(), median(&values)) {
+        ([low, .., high], Some(middle)) => format!(
+            "median {} {} of {}: {} ({}) to {} ({})",
+            significant(middle),
+            first.unit,
+            results.len(),
+            significant(low.value),
+            low.node,
+            significant(high.value),
+            high.node
+        ),
+        _ => format!("{} {}", significant(first.value), first.unit),
     }
 }
 
@@ -357,5 +412,20 @@ mod tests {
         ] {
             assert_eq!(significant(value), text);
         }
+    }
+    #[test]
+    fn several_numbers_are_summed_up() {
+        let number = |node: &str, value| Number {
+            node: NodeName::new(node).unwrap(),
+            value,
+            unit: "GB/s".to_owned(),
+        };
+        assert_eq!(summed_up(&[]), "no number");
+        assert_eq!(summed_up(&[number("a", 2.0)]), "2.000 GB/s");
+        let three = [number("a", 2.0), number("b", 1.0), number("c", 4.0)];
+        assert_eq!(
+            summed_up(&three),
+            "median 2.000 GB/s of 3: 1.000 (b) to 4.000 (c)"
+        );
     }
 }

@@ -10,6 +10,7 @@ mod case;
 mod container;
 mod event;
 mod facts;
+mod fold;
 mod ids;
 mod measurement;
 mod node;
@@ -32,6 +33,7 @@ pub use container::{
 };
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};
+pub use fold::fold;
 pub use ids::{CaseName, MetricName, NameError, NodeName, RunId};
 pub use measurement::{Measurement, Verification, Window};
 pub use node::{BadNode, ClockOffset, Environment, Launcher, NodeSpec, ProgramSource, SshTarget};

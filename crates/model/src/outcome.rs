@@ -5,7 +5,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeName, StepKind};
+use crate::{NodeName, StepKind, fold};
+
+/// Names of nodes that take more bytes than this are not all told in a sentence.
+const LONGEST_LIST: usize = 200;
 
 /// Where in its life a case was when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +141,21 @@ impl Outcome {
         }
     }
 
+    /// The node that it ended on, where it ended on one.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Failed { node, .. } | Self::Stalled { node, .. } | Self::Lost { node, .. } => {
+                Some(node)
+            }
+            Self::Passed
+            | Self::Unsupported { .. }
+            | Self::TimedOut { .. }
+            | Self::Aborted
+            | Self::NotRun
+            | Self::Skipped { .. } => None,
+        }
+    }
+
     /// True for ends that make a run fail: everything but `Passed` and `Unsupported`.
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::Passed | Self::Unsupported { .. })
@@ -160,12 +178,13 @@ impl fmt::Display for Outcome {
                 node, cause, also, ..
             } => {
                 write!(f, "failed on {node}: {cause}")?;
+                let names = fold(also);
                 match &also[..] {
                     [] => Ok(()),
-                    [one] => write!(f, "; also on {one}"),
-                    [one, more @ ..] => {
+                    [one, more @ ..] if names.len() > LONGEST_LIST => {
                         write!(f, "; also on {one} and {} more", more.len())
                     }
+                    _ => write!(f, "; also on {names}"),
                 }
             }
             Self::TimedOut { limit_s } => write!(f, "timed out: the limit is {limit_s} s"),

@@ -1,5 +1,6 @@
 //! Writes every report of a made-up run to a directory, to be looked at:
 //! `cargo run -p flagperf-report --example fixture -- DIRECTORY [THREADS [SAMPLES-A-SECOND]]`,
+//! or those of a made-up run on many nodes: `-- DIRECTORY nodes NODES`,
 //! or those of a run that was recorded: `-- DIRECTORY RUN`.
 
 #![expect(
@@ -24,6 +25,7 @@ fn main() {
         Some(run) if Path::new(run).is_dir() => {
             load(flagperf_store::read_run(Path::new(run)).unwrap())
         }
+        Some(word) if word == "nodes" => fixture::many::many(rest[1].parse().unwrap()),
         _ => {
             let mut size = fixture::Size::SMALL;
             if let Some(threads) = rest.first() {

@@ -6,13 +6,16 @@
 //! the samples that belong to a record.
 #![forbid(unsafe_code)]
 
+mod across;
 mod csv;
 mod data;
 mod html;
 mod json;
 mod load;
 mod markdown;
+mod nodewise;
 mod number;
+mod rows;
 mod sampling;
 mod shown;
 mod stats;

@@ -1,10 +1,12 @@
 //! The report as Markdown, for wikis, issues and pull requests (GitHub's flavour: tables, `<details>`).
 
-use flagperf_model::Verification;
+use std::collections::HashSet;
 
-use crate::number::{duration, moment, percent, shell, short, significant};
+use flagperf_model::{CaseResult, Verification, fold};
+
+use crate::number::{count, duration, moment, percent, shell, short, significant};
 use crate::shown::Shown;
-use crate::view::{CaseView, Cost, Tally, cases, machine_line, printable};
+use crate::view::{APART, CaseView, Cost, Tally, absences, cases, machine_lines, printable};
 use crate::{CaseSamples, RunData, window_stats};
 
 /// Writes results, failures, how the run was made, the machines, and the statistics of the
@@ -45,7 +47,12 @@ pub fn markdown(run: &RunData) -> String {
     out.line("Statistics are of the measured window of each case.");
     for case in &cases {
         for (index, result) in &case.rounds {
-            for samples in run.samples_of(*index) {
+            let samples: Vec<&CaseSamples> = run.samples_of(*index).collect();
+            if samples.len() > APART {
+                nodewise(&mut out, run, case, result, &samples);
+                continue;
+            }
+            for samples in samples {
                 monitors(&mut out, run, case, result, samples);
             }
         }
@@ -129,7 +136,8 @@ fn results(out: &mut Text, cases: &[CaseView<'_>]) {
             )
         })
         .collect();
-    lines.dedup();
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
     if !lines.is_empty() {
         out.line("");
         out.line(&lines.join("\n"));
@@ -182,24 +190,17 @@ fn setting(out: &mut Text, run: &RunData) {
         escape(&record.version),
         duration(record.plan.monitor.interval_ns as f64 / 1e9)
     ));
-    for node in &record.nodes {
-        let facts = node
-            .facts
-            .as_ref()
-            .map_or_else(|| "did not answer".to_owned(), machine_line);
+    for (nodes, line) in machine_lines(&record.nodes) {
         out.line("");
-        out.line(&format!(
-            "- **{}**: {}",
-            escape(node.name.as_str()),
-            escape(&facts)
-        ));
-        for absent in &node.absent {
-            out.line(&format!(
-                "  - no {}: {}",
-                escape(&absent.name),
-                escape(&absent.reason)
-            ));
-        }
+        out.line(&format!("- **{}**: {}", escape(&nodes), escape(&line)));
+    }
+    for (gone, nodes) in absences(&record.nodes) {
+        let (indent, where_) = match record.nodes.len() {
+            1 => ("  ", String::new()),
+            _ => ("", format!(" on {}", escape(&fold(&nodes)))),
+        };
+        let (name, reason) = (escape(&gone.name), escape(&gone.reason));
+        out.line(&format!("{indent}- no {name}{where_}: {reason}"));
     }
 }
 
@@ -207,24 +208,10 @@ fn monitors(
     out: &mut Text,
     run: &RunData,
     case: &CaseView<'_>,
-    result: &flagperf_model::CaseResult,
+    result: &CaseResult,
     samples: &CaseSamples,
 ) {
-    let mut title = case.name.to_string();
-    if case.rounds.len() > 1 {
-        title = format!("{title}, round {}", result.round);
-    }
-    let over = match result.window {
-        Some(window) => format!("window of {}", duration(window.seconds())),
-        None => "no window known, so over its whole time".to_owned(),
-    };
-    out.line("");
-    out.line(&format!(
-        "<details><summary>{} on {} ({over})</summary>",
-        escape(&title),
-        escape(&samples.node)
-    ));
-    out.line("");
+    open(out, case, result, &samples.node);
     out.row(["Series", "Mean", "Max", "Min", "Std. dev.", "Unit"]);
     out.row(["---", "---:", "---:", "---:", "---:", "---"]);
     let threads = run.threads_of(&samples.node);
@@ -246,6 +233,65 @@ fn monitors(
             &number(stats.min),
             &number(stats.std),
             &escape(&format!("{}{}", shown.unit(), shown.of)),
+        ]);
+    }
+    out.line("");
+    out.line("</details>");
+}
+
+/// Begins the details on what the monitors saw of a round.
+fn open(out: &mut Text, case: &CaseView<'_>, result: &CaseResult, whose: &str) {
+    let mut title = case.name.to_string();
+    if case.rounds.len() > 1 {
+        title = format!("{title}, round {}", result.round);
+    }
+    let over = match result.window {
+        Some(window) => format!("window of {}", duration(window.seconds())),
+        None => "no window known, so over its whole time".to_owned(),
+    };
+    out.line("");
+    out.line(&format!(
+        "<details><summary>{} on {} ({over})</summary>",
+        escape(&title),
+        escape(whose)
+    ));
+    out.line("");
+}
+
+/// What the monitors of many nodes saw: the means of their series beside each other.
+fn nodewise(
+    out: &mut Text,
+    run: &RunData,
+    case: &CaseView<'_>,
+    result: &CaseResult,
+    samples: &[&CaseSamples],
+) {
+    open(out, case, result, &count(samples.len(), "node"));
+    out.row([
+        "Series, by its means",
+        "Median",
+        "Lowest",
+        "",
+        "Highest",
+        "",
+        "Unit",
+    ]);
+    out.row(["---", "---:", "---:", "---", "---:", "---", "---"]);
+    for nodewise in crate::nodewise::all_nodewise(run, samples, result.window) {
+        let name = escape(&nodewise.name());
+        let Some(means) = &nodewise.means else {
+            out.row([&name, "no sample in the window", "", "", "", "", ""]);
+            continue;
+        };
+        let (low, high) = (means.lowest(), means.highest());
+        out.row([
+            &name,
+            &short(means.spread.median),
+            &short(low.value),
+            &escape(&low.name),
+            &short(high.value),
+            &escape(&high.name),
+            &escape(&format!("{}{}", means.unit, nodewise.shown.of)),
         ]);
     }
     out.line("");

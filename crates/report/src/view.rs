@@ -1,8 +1,12 @@
-//! The view model that terminal, HTML and Markdown share: cases with their rounds, and the rows of
-//! the table of results.
+//! The view model that terminal, HTML and Markdown share: cases with their rounds, and what is said
+//! of a run as a whole. [`crate::rows`] makes the table of results of it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use flagperf_model::{
-    CaseName, CaseResult, Measurement, MetricName, NodeName, Outcome, PlannedCase, RunState, Spread,
+    Absent, CaseName, CaseResult, MetricName, NodeName, NodeRecord, Outcome, PlannedCase, RunState,
+    fold,
 };
 
 use crate::RunData;
@@ -16,41 +20,16 @@ pub(crate) struct CaseView<'a> {
     pub(crate) planned: Option<&'a PlannedCase>,
     /// The index of each result in the record, and the result, by round.
     pub(crate) rounds: Vec<(usize, &'a CaseResult)>,
-    /// True if the run shows several nodes, whose names must then stand beside numbers.
-    several_nodes: bool,
+    /// The nodes of the run and their places in its list.
+    pub(crate) places: Rc<HashMap<&'a NodeName, usize>>,
     running: bool,
 }
-
-/// A number of the table.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Value {
-    pub(crate) number: f64,
-    pub(crate) unit: String,
-    /// Over repetitions, or over rounds for a median over rounds.
-    pub(crate) spread: Option<Spread>,
-}
-
-/// A row of the table of results.
-#[derive(Debug, Clone)]
-pub(crate) struct Row<'a> {
-    /// 0 for a case, 1 for what belongs to it, 2 for what belongs to that.
-    pub(crate) depth: usize,
-    pub(crate) label: String,
-    pub(crate) value: Option<Value>,
-    /// Stands behind the number, or in its place: why there is none.
-    pub(crate) text: Option<String>,
-    /// How it ended; on rows of cases, and of rounds where there are several.
-    pub(crate) outcome: Option<&'a Outcome>,
-    /// The measurement behind the number, unless it is a median over rounds.
-    pub(crate) measurement: Option<&'a Measurement>,
-}
-
-/// One number's key over the rounds: metric, node, rank, device.
-type Key<'a> = (&'a MetricName, &'a NodeName, Option<u32>, Option<&'a str>);
 
 /// All cases in the order of the plan, then those that only the results know.
 pub(crate) fn cases(run: &RunData) -> Vec<CaseView<'_>> {
     let record = &run.record;
+    let nodes = record.plan.nodes.iter().enumerate();
+    let places = Rc::new(nodes.map(|(place, node)| (&node.name, place)).collect());
     let mut views: Vec<CaseView<'_>> = Vec::new();
     let mut add = |name, planned, result| {
         let at = views.iter().position(|view| view.name == name);
@@ -59,7 +38,7 @@ pub(crate) fn cases(run: &RunData) -> Vec<CaseView<'_>> {
                 name,
                 planned,
                 rounds: Vec::new(),
-                several_nodes: record.plan.nodes.len() > 1,
+                places: Rc::clone(&places),
                 running: record.state == RunState::Running,
             });
             views.len() - 1
@@ -123,137 +102,6 @@ impl<'a> CaseView<'a> {
         }
     }
 
-    /// True if the case declared this metric as the one that stands for it, or, where nothing is
-    /// declared, if it was reported first.
-    fn is_primary(&self, metric: &MetricName) -> bool {
-        let declared = self
-            .planned
-            .and_then(|planned| planned.spec.metrics.iter().find(|decl| decl.primary))
-            .map(|decl| &decl.name)
-            .filter(|name| self.all().any(|(_, m)| m.metric == **name));
-        declared.or_else(|| self.all().next().map(|(_, m)| &m.metric)) == Some(metric)
-    }
-
-    fn all(&self) -> impl Iterator<Item = (&'a NodeName, &'a Measurement)> + use<'a, '_> {
-        self.rounds
-            .iter()
-            .flat_map(|(_, result)| result.measurements.iter().map(|(node, m)| (node, m)))
-    }
-
-    /// The case's rows of the table of results.
-    pub(crate) fn rows(&self) -> Vec<Row<'a>> {
-        let mut keys: Vec<Key<'a>> = Vec::new();
-        for (node, m) in self.all() {
-            let key = (&m.metric, node, m.rank, m.device.as_deref());
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        let (primary, secondary): (Vec<_>, Vec<_>) =
-            keys.into_iter().partition(|key| self.is_primary(key.0));
-        let rounds = self.rounds.len() > 1;
-
-        let mut head = Row {
-            depth: 0,
-            label: self.name.to_string(),
-            value: None,
-            text: None,
-            outcome: self.outcome(),
-            measurement: None,
-        };
-        let mut rows = Vec::new();
-        if let [only] = primary.as_slice() {
-            let over = self.over_rounds(*only);
-            head.value = over.value;
-            head.measurement = over.measurement;
-            if rounds {
-                self.round_rows(*only, 1, &mut rows);
-            }
-        } else {
-            for key in &primary {
-                let over = self.over_rounds(*key);
-                rows.push(Row {
-                    depth: 1,
-                    label: self.whose(*key),
-                    ..over
-                });
-                if rounds {
-                    self.round_rows(*key, 2, &mut rows);
-                }
-            }
-        }
-        head.text = if primary.is_empty() {
-            self.reason()
-        } else {
-            None
-        };
-        let several = primary.len() > 1;
-        for key in secondary {
-            let mut label = self.short_name(key.0);
-            if several {
-                label = format!("{label}, {}", self.whose(key));
-            } else if let (Some(device), [only]) = (key.3, primary.as_slice())
-                && only.3 != Some(device)
-            {
-                // A link between two nodes, where the case as a whole has all of them.
-                label = format!("{label} {device}");
-            }
-            rows.push(Row {
-                depth: 1,
-                label,
-                ..self.over_rounds(key)
-            });
-        }
-        rows.insert(0, head);
-        rows
-    }
-
-    fn round_rows(&self, key: Key<'a>, depth: usize, rows: &mut Vec<Row<'a>>) {
-        for (_, result) in &self.rounds {
-            let m = find(result, key);
-            rows.push(Row {
-                depth,
-                label: format!("round {}", result.round),
-                value: m.map(value_of),
-                text: m.is_none().then(|| result.outcome.to_string()),
-                outcome: Some(&result.outcome),
-                measurement: m,
-            });
-        }
-    }
-
-    /// A metric's number over all rounds: the number itself for one round, the median for several.
-    fn over_rounds(&self, key: Key<'a>) -> Row<'a> {
-        let found: Vec<&Measurement> = self
-            .rounds
-            .iter()
-            .filter_map(|(_, result)| find(result, key))
-            .collect();
-        let values: Vec<f64> = found.iter().map(|m| m.value).collect();
-        let (value, measurement) = match found.as_slice() {
-            [] => (None, None),
-            [only] if self.rounds.len() == 1 => (Some(value_of(only)), Some(*only)),
-            [first, ..] => {
-                let spread = Spread::of(&values);
-                let median = spread.map_or(first.value, |spread| spread.median);
-                let value = Value {
-                    number: median,
-                    unit: first.unit.to_string(),
-                    spread,
-                };
-                (Some(value), None)
-            }
-        };
-        Row {
-            depth: 1,
-            label: String::new(),
-            value,
-            text: None,
-            outcome: None,
-            measurement,
-        }
-    }
-
     /// A metric's name without the case's name in front of it.
     pub(crate) fn short_name(&self, metric: &MetricName) -> String {
         metric
@@ -263,35 +111,6 @@ impl<'a> CaseView<'a> {
             .filter(|rest| !rest.is_empty())
             .unwrap_or(metric.as_str())
             .to_owned()
-    }
-
-    fn whose(&self, (_, node, rank, device): Key<'_>) -> String {
-        let mut parts = Vec::new();
-        if self.several_nodes {
-            parts.push(node.to_string());
-        }
-        parts.extend(rank.map(|rank| format!("rank {rank}")));
-        parts.extend(device.map(str::to_owned));
-        if parts.is_empty() {
-            parts.push(node.to_string());
-        }
-        parts.join(" ")
-    }
-}
-
-fn find<'a>(result: &'a CaseResult, key: Key<'_>) -> Option<&'a Measurement> {
-    result
-        .measurements
-        .iter()
-        .find(|(node, m)| (&m.metric, node, m.rank, m.device.as_deref()) == key)
-        .map(|(_, m)| m)
-}
-
-fn value_of(m: &Measurement) -> Value {
-    Value {
-        number: m.value,
-        unit: m.unit.to_string(),
-        spread: m.spread,
     }
 }
 
@@ -375,8 +194,49 @@ impl Cost {
     }
 }
 
+/// Up to this many nodes, and numbers of one metric, each have a line of their own; of more, what
+/// they have in common is told, and which stand out.
+pub(crate) const APART: usize = 8;
+
+/// The nodes of a run with what each is, in a line. Of many nodes those of which the same is to be
+/// said share a line, below all their names.
+pub(crate) fn machine_lines(nodes: &[NodeRecord]) -> Vec<(String, String)> {
+    let mut groups: Vec<(Vec<NodeName>, String)> = Vec::new();
+    for node in nodes {
+        let line = match (&node.facts, &node.bad) {
+            (_, Some(bad)) => format!("cannot take part: {}", bad.reason),
+            (Some(facts), None) => machine_line(facts),
+            (None, None) => "did not answer".to_owned(),
+        };
+        let known = groups.iter_mut().find(|(_, known)| *known == line);
+        match known.filter(|_| nodes.len() > APART) {
+            Some((names, _)) => names.push(node.name.clone()),
+            None => groups.push((vec![node.name.clone()], line)),
+        }
+    }
+    let whole = groups.into_iter().map(|(names, line)| match names.len() {
+        1 => (fold(&names), line),
+        n => (format!("{} ({n} nodes)", fold(&names)), line),
+    });
+    whole.collect()
+}
+
+/// What nodes do not record, each with the nodes it is missing on.
+pub(crate) fn absences(nodes: &[NodeRecord]) -> Vec<(&Absent, Vec<NodeName>)> {
+    let mut absent: Vec<(&Absent, Vec<NodeName>)> = Vec::new();
+    for node in nodes {
+        for gone in &node.absent {
+            match absent.iter_mut().find(|(known, _)| *known == gone) {
+                Some((_, nodes)) => nodes.push(node.name.clone()),
+                None => absent.push((gone, vec![node.name.clone()])),
+            }
+        }
+    }
+    absent
+}
+
 /// One line on a node: processor, cores, memory, system.
-pub(crate) fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
+fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
     let cpu = &facts.cpu;
     let mut parts = Vec::new();
     parts.extend(cpu.model.clone());

@@ -6,8 +6,8 @@ use flagperf_transport::{SessionEvent, now};
 use flagperf_wire::{FromAgent, TaskEnd, ToAgent};
 use tokio::time::Instant;
 
+use super::CaseRun;
 use super::stages::Stage;
-use super::{CaseRun, TAIL_BYTES};
 use crate::emission::Emission;
 use crate::verdict::{Blow, Exit, Failure};
 
@@ -250,10 +250,7 @@ impl CaseRun<'_, '_> {
             rank,
             bytes,
         });
-        let last = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-        self.tail.extend(last);
-        let excess = self.tail.len().saturating_sub(TAIL_BYTES);
-        self.tail.drain(..excess);
+        self.tails.add(node, bytes);
         for collected in self.collector.feed(name, rank, bytes) {
             self.collected(node, name, collected);
         }

@@ -11,7 +11,7 @@ pub(crate) enum Printer {
     /// Nothing.
     Quiet,
     /// Progress for people.
-    Progress(Progress),
+    Progress(Box<Progress>),
     /// Every event as a line of JSON.
     Json {
         /// The first error met while writing.

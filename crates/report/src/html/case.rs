@@ -1,14 +1,12 @@
-//! One case: what it measured, what it said, and what the monitors saw meanwhile.
+//! One case: what it measured and what it said. [`super::monitors`] shows what was seen meanwhile.
 
 use flagperf_model::{Better, CaseResult, Measurement, NodeName, Verification};
 use maud::{Markup, html};
 
-use super::chart::{Axis, Chart, bundles};
-use super::{breakable, heat, mark, strip};
-use crate::number::{duration, percent, significant};
-use crate::shown::FAMILIES;
-use crate::view::CaseView;
-use crate::{CaseSamples, RunData, Series};
+use super::{breakable, mark, monitors, nodes, strip};
+use crate::RunData;
+use crate::number::{percent, significant};
+use crate::view::{APART, CaseView};
 
 /// Up to this many numbers of a round are shown as cards, more as a table.
 const CARDS: usize = 12;
@@ -25,9 +23,9 @@ pub(super) fn section(run: &RunData, case: &CaseView<'_>, place: usize, points: 
             @if case.rounds.is_empty() {
                 @if let Some(reason) = case.reason() { p { (reason) } }
             }
-            @for (index, result) in &case.rounds {
+            @for (place, (index, result)) in case.rounds.iter().enumerate() {
                 @if several { h3 { "Round " (result.round) " " small { (result.outcome.word()) } } }
-                (round(run, case, *index, result, points))
+                (round(run, case, place, *index, result, points))
             }
         }
     }
@@ -36,6 +34,7 @@ pub(super) fn section(run: &RunData, case: &CaseView<'_>, place: usize, points: 
 fn round(
     run: &RunData,
     case: &CaseView<'_>,
+    place: usize,
     index: usize,
     result: &CaseResult,
     points: usize,
@@ -45,11 +44,16 @@ fn round(
             p.outcome.bad[result.outcome.is_failure()] { (&result.outcome.to_string()) }
         }
         @if !result.tail.is_empty() {
-            p.label { "Last lines of its output" }
+            p.label {
+                "Last lines of its output"
+                @if case.places.len() > 1 && let Some(node) = result.outcome.node() { " on " (node) }
+            }
             pre tabindex="0" { @for line in &result.tail { (line) "\n" } }
         }
-        @if result.measurements.len() <= CARDS {
-            div.metrics { @for (node, m) in &result.measurements { (card(run, case, node, m)) } }
+        @if case.metrics().iter().any(|metric| metric.keys.len() > APART) {
+            (nodes::section(case, place, result))
+        } @else if result.measurements.len() <= CARDS {
+            div.metrics { @for (node, m) in &result.measurements { (card(case, node, m)) } }
         } @else {
             (measurement_table(case, result))
         }
@@ -63,7 +67,7 @@ fn round(
                 pre tabindex="0" { @for (_, line) in &result.result_lines { (line) "\n" } }
             }
         }
-        @for samples in run.samples_of(index) { (monitors(run, result, samples, points)) }
+        (monitors::section(run, index, result, points))
         @if run.samples_of(index).next().is_none() && !result.monitor_cost.is_empty() {
             p.none { "The record holds no samples of this round." }
         }
@@ -81,9 +85,9 @@ fn distinct(result: &CaseResult) -> Vec<&(NodeName, String, String)> {
     notes
 }
 
-fn card(run: &RunData, case: &CaseView<'_>, node: &NodeName, m: &Measurement) -> Markup {
+pub(super) fn card(case: &CaseView<'_>, node: &NodeName, m: &Measurement) -> Markup {
     let mut whose: Vec<String> = Vec::new();
-    if run.record.nodes.len() > 1 {
+    if case.places.len() > 1 {
         whose.push(node.to_string());
     }
     whose.extend(m.rank.map(|rank| format!("rank {rank}")));
@@ -103,12 +107,12 @@ fn card(run: &RunData, case: &CaseView<'_>, node: &NodeName, m: &Measurement) ->
             }
             (strip::large(m))
             p.sub { (verification(&m.verification)) }
-            p.def { (&m.definition) @if m.better == Better::Lower { " Lower is better." } }
+            p.def { (&m.definition) @if m.better == Better::Lower { "; lower is better" } }
         }
     }
 }
 
-fn verification(verification: &Verification) -> Markup {
+pub(super) fn verification(verification: &Verification) -> Markup {
     html! { @match verification {
         Verification::Checked(how) => { span.ok { "✓ checked" } ": " (how) },
         Verification::Unchecked(why) => { span.na { "– not checked" } ": " (why) },
@@ -136,84 +140,4 @@ fn measurement_table(case: &CaseView<'_>, result: &CaseResult) -> Markup {
             } } }
         } }
     }
-}
-
-fn monitors(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: usize) -> Markup {
-    let Some(axis) = Axis::of(&samples.block.times, result.window) else {
-        return html! { p.none { "Too few samples on " (samples.node) " for a picture." } };
-    };
-    let threads = run.threads_of(&samples.node);
-    let mut groups: Vec<Group<'_>> = (0..FAMILIES.len()).map(|_| Group::default()).collect();
-    let mut flat = Vec::new();
-    for bundle in bundles(samples) {
-        if bundle.len() > 1 {
-            let family = crate::shown::family(bundle[0].decl);
-            groups[family].heats.push(bundle);
-            continue;
-        }
-        for series in bundle {
-            let chart = Chart::of(series, &axis, threads);
-            if chart.is_flat() {
-                flat.push(chart);
-            } else {
-                groups[chart.family()].charts.push(chart);
-            }
-        }
-    }
-    let absent = run
-        .record
-        .nodes
-        .iter()
-        .find(|node| node.name.as_str() == samples.node)
-        .map_or(&[][..], |node| &node.absent);
-    html! {
-        div.monitors data-t=(axis.seconds()) style={ "--t:'" (duration(axis.seconds()).replace(' ', "\u{202f}")) "'" } {
-            p.label {
-                "Monitors"
-                @if run.record.nodes.len() > 1 { " of " (samples.node) }
-                ": "
-                @match result.window {
-                    Some(window) => {
-                        i.wk aria-hidden="true" {} " shaded: the measured window of " (duration(window.seconds()))
-                        ", which the statistics are of"
-                    },
-                    None => "the case told of no measured window; statistics are of its whole time",
-                }
-            }
-            div.grid { @for (group, family) in groups.iter().zip(FAMILIES) {
-                @if !group.heats.is_empty() {
-                    div.fam.full role="group" aria-label={ (family) ", by instance" } {
-                        h4 { (family) }
-                        @for heat in &group.heats { (heat::draw(heat, &axis, threads)) }
-                    }
-                }
-                @if !group.charts.is_empty() {
-                    div.fam role="group" aria-label=(family) style={ "--n:" (group.charts.len()) } {
-                        h4 { (family) @if !group.heats.is_empty() { ", total" } }
-                        @for chart in &group.charts { (chart.draw(&axis, points)) }
-                    }
-                }
-            } }
-            @if !flat.is_empty() {
-                details {
-                    summary { "Series that did not change (" (flat.len()) ")" }
-                    div.grid { div.fam.full { @for chart in &flat { (chart.draw(&axis, points)) } } }
-                }
-            }
-            @if !absent.is_empty() {
-                details {
-                    summary { "Not recorded on this node (" (absent.len()) ")" }
-                    ul.gone { @for absent in absent {
-                        li { b { (&absent.name) } ": " (&absent.reason) }
-                    } }
-                }
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Group<'a> {
-    charts: Vec<Chart<'a>>,
-    heats: Vec<Vec<Series<'a>>>,
 }

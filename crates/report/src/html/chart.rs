@@ -8,19 +8,21 @@ use maud::{Markup, html};
 use crate::number::{digits, short, statistic};
 use crate::sampling::{Piece, downsample};
 use crate::shown::Shown;
+use crate::view::APART as APART_NODES;
 use crate::{CaseSamples, RunData, Series, Stats, window_stats};
 
 /// The picture's own coordinates; it is stretched to its place. One unit of height is a quarter of
 /// a percent of the scale.
 pub(super) const WIDTH: i64 = 1000;
-const HEIGHT: i64 = 400;
+pub(super) const HEIGHT: i64 = 400;
 
 /// Bytes that the paths of all pictures of a page may take together, of the megabyte that a page
 /// should stay below; a point takes about five.
 const BUDGET: usize = 450_000;
 const BYTES_A_POINT: usize = 5;
 
-/// How many points each picture gets, so that the page stays small: at most 600.
+/// How many points each picture gets, so that the page stays small: at most 600. A band counts as
+/// three lines.
 pub(super) fn points_each(run: &RunData) -> usize {
     let lines = |samples| {
         bundles(samples)
@@ -28,7 +30,13 @@ pub(super) fn points_each(run: &RunData) -> usize {
             .filter(|bundle| bundle.len() == 1)
             .count()
     };
-    let pictures: usize = run.samples.iter().map(lines).sum();
+    let results = 0..run.record.results.len();
+    let pictures: usize = results
+        .map(|index| match run.samples_of(index).count() {
+            nodes if nodes > APART_NODES => run.samples_of(index).map(lines).max().unwrap_or(0) * 3,
+            _ => run.samples_of(index).map(lines).sum(),
+        })
+        .sum();
     (BUDGET / BYTES_A_POINT / pictures.max(1)).clamp(40, 600)
 }
 
@@ -141,34 +149,12 @@ impl<'a> Chart<'a> {
         crate::shown::family(self.series.decl)
     }
 
-    /// The lower and upper end of the scale: from 0 where the values are not far above it, so that
-    /// heights can be compared; for percentages near the whole up to 100.
-    fn scale(&self) -> (f64, f64) {
-        let (low, high) = (self.low * self.shown.factor, self.high * self.shown.factor);
-        if low > high {
-            return (0.0, 1.0);
-        }
-        let range = high - low;
-        let from = if low >= 0.0 && (range > 0.3 * high || low == high) {
-            0.0
-        } else {
-            low - 0.1 * range.max(low.abs() * 1e-3)
-        };
-        let to = if self.shown.unit() == "%" && high > 50.0 && high <= 105.0 && from == 0.0 {
-            high.max(100.0)
-        } else if from == 0.0 {
-            round_up(high)
-        } else {
-            high + 0.08 * (high - from)
-        };
-        (from, to)
-    }
-
     /// The picture with its name and the statistics of the window.
     pub(super) fn draw(&self, axis: &Axis, points: usize) -> Markup {
         let decl = self.series.decl;
-        let (from, to) = self.scale();
         let unit = self.shown.unit();
+        let factor = self.shown.factor;
+        let (from, to) = scale(self.low * factor, self.high * factor, unit);
         // A space that justified text does not stretch.
         let end = |value: f64| format!("{}\u{202f}{unit}", digits(value, 3));
         let y = |value: f64| {
@@ -227,6 +213,28 @@ impl<'a> Chart<'a> {
     }
 }
 
+/// The lower and upper end of the scale for values from `low` to `high`: from 0 where they are not
+/// far above it, so that heights can be compared; for percentages near the whole up to 100.
+pub(super) fn scale(low: f64, high: f64, unit: &str) -> (f64, f64) {
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let range = high - low;
+    let from = if low >= 0.0 && (range > 0.3 * high || low == high) {
+        0.0
+    } else {
+        low - 0.1 * range.max(low.abs() * 1e-3)
+    };
+    let to = if unit == "%" && high > 50.0 && high <= 105.0 && from == 0.0 {
+        high.max(100.0)
+    } else if from == 0.0 {
+        round_up(high)
+    } else {
+        high + 0.08 * (high - from)
+    };
+    (from, to)
+}
+
 /// The next round number, so that scales are easy to read; 1 for 0.
 fn round_up(value: f64) -> f64 {
     const ROUND: [f64; 10] = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
@@ -283,7 +291,7 @@ fn usual_distance(pieces: &[Option<Piece>]) -> i64 {
 
 /// Writes SVG path data with relative whole numbers, which are short.
 #[derive(Default)]
-struct Pen {
+pub(super) struct Pen {
     out: String,
     at: (i64, i64),
     /// The letter that a further pair of numbers would repeat.
@@ -291,7 +299,7 @@ struct Pen {
 }
 
 impl Pen {
-    fn go(&mut self, x: i64, y: i64, joined: bool) {
+    pub(super) fn go(&mut self, x: i64, y: i64, joined: bool) {
         self.dot_if_alone(joined);
         let (dx, dy) = (x - self.at.0, y - self.at.1);
         // Writing to a String cannot fail.
@@ -326,7 +334,7 @@ impl Pen {
         }
     }
 
-    fn finish(mut self) -> String {
+    pub(super) fn finish(mut self) -> String {
         self.dot_if_alone(false);
         self.out
     }

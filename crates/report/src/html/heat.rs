@@ -188,7 +188,7 @@ fn level(value: f64, top: f64) -> usize {
 
 /// Adds a series to the cells of a row: a rate to every cell its interval touches, weighted by the
 /// time in it; a gauge to the cell of its moment and on to the next sample.
-fn add(series: &Series<'_>, axis: &Axis, sums: &mut [(f64, f64)]) {
+pub(super) fn add(series: &Series<'_>, axis: &Axis, sums: &mut [(f64, f64)]) {
     let columns = sums.len() as f64;
     let place =
         |at: flagperf_model::Timestamp| at.seconds_since(axis.begin) / axis.seconds() * columns;

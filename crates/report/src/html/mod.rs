@@ -2,19 +2,22 @@
 //! its content security policy forbids every request. Without script all but the read-out under
 //! the pointer works.
 
+mod band;
 mod case;
 mod chart;
 mod heat;
+mod monitors;
+mod nodes;
 mod results;
 mod setting;
 mod strip;
 
-use flagperf_model::Outcome;
+use flagperf_model::{NodeRecord, Outcome};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::RunData;
 use crate::number::{count, duration, moment};
-use crate::view::{CaseView, Cost, Tally, cases};
+use crate::view::{CaseView, Cost, Tally, cases, machine_lines};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -45,7 +48,7 @@ pub fn html(run: &RunData) -> String {
                 a.skip href="#results" { "Skip to results" }
                 (header(run))
                 div.page {
-                    (contents(&cases))
+                    (contents(&cases, record.nodes.len()))
                     main {
                         (damage(run))
                         (results::section(&cases))
@@ -86,7 +89,11 @@ fn header(run: &RunData) -> Markup {
                 @if let Some(ended) = record.ended {
                     span { "took " (duration(ended.seconds_since(record.started))) }
                 }
-                span { (count(record.nodes.len(), "node")) }
+                span {
+                    (count(record.nodes.len(), "node"))
+                    @let missing = bad(run).count();
+                    @if missing > 0 { ", " (missing) " not there" }
+                }
                 @if record.state != flagperf_model::RunState::Finished {
                     span { strong {
                         @if record.state == flagperf_model::RunState::Interrupted { "stopped by the user" }
@@ -101,7 +108,8 @@ fn header(run: &RunData) -> Markup {
     }
 }
 
-fn contents(cases: &[CaseView<'_>]) -> Markup {
+fn contents(cases: &[CaseView<'_>], nodes: usize) -> Markup {
+    let machines = if nodes == 1 { "Machine" } else { "Machines" };
     html! {
         nav aria-label="Contents" {
             ul {
@@ -112,14 +120,25 @@ fn contents(cases: &[CaseView<'_>]) -> Markup {
                     } }
                 }
                 li { a href="#setting" { "How it was run" } }
-                li { a href="#machine" { "Machine" } }
+                li { a href="#machine" { (machines) } }
             }
         }
     }
 }
 
+/// The nodes that could not take part.
+fn bad(run: &RunData) -> impl Iterator<Item = &NodeRecord> {
+    run.record.nodes.iter().filter(|node| node.bad.is_some())
+}
+
 fn damage(run: &RunData) -> Markup {
+    let bad: Vec<NodeRecord> = bad(run).cloned().collect();
+    let bad = machine_lines(&bad)
+        .into_iter()
+        .map(|(nodes, why)| format!("{nodes} {why}"))
+        .collect();
     let lists = [
+        ("Nodes that are not there", &bad),
         ("Missing from this record", &run.missing),
         ("Warnings", &run.record.warnings),
     ];

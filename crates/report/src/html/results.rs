@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::{breakable, mark, strip};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row};
+use crate::rows::Row;
+use crate::view::CaseView;
 
 /// The section with one table over all cases.
 pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
@@ -22,7 +23,7 @@ pub(super) fn section(cases: &[CaseView<'_>]) -> Markup {
         section #results {
             h2 { "Results" }
             table.results {
-                caption { "Value: median of the repetitions, or what the definition of the metric says. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median, given for six repetitions or more. Above rounds stands the median over the rounds, with the spread between them." }
+                caption { "Value: median of the repetitions, or what the definition of the metric says. Spread: their standard deviation divided by their mean. Interval: 95 % bootstrap interval of the median, given for six repetitions or more. Above rounds stands the median over the rounds, with the spread between them; over many nodes, ranks or links likewise." }
                 thead { tr {
                     th scope="col" { "Case" }
                     th.n scope="col" { "Value" }
@@ -70,7 +71,7 @@ fn line(place: usize, case: &CaseView<'_>, row: &Row<'_>, number: Option<&str>) 
                     }
                 }
             } @else if let Some(text) = &row.text {
-                td.why colspan="6" { (mark(row.outcome)) " " (text) }
+                td.why colspan="6" { @if row.depth == 0 || row.outcome.is_some() { (mark(row.outcome)) " " } (text) }
             } @else {
                 td {} td {} td.mid {} td.wide {} td.wide {}
                 td.state { (mark(row.outcome)) span.word { " " (case.state()) } }

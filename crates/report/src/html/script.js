@@ -1,5 +1,5 @@
-// Read-out under the pointer. Values are read back from the drawn path, so the page carries its
-// data once. Without this script the page lacks nothing else.
+// Read-out under the pointer, and tables that are sorted by a click on a heading. Values are read back
+// from what is drawn, so the page carries its data once. Without this script the page lacks nothing else.
 (function () {
   "use strict";
   var width = 1000, height = 400, levels = 8;
@@ -73,5 +73,28 @@
       tip.style.left = Math.min(Math.max(0, share * box.width - tip.offsetWidth / 2), Math.max(0, box.width - tip.offsetWidth)) + "px";
     });
     group.addEventListener("pointerleave", leave);
+  });
+  // Rows by a column: by numbers where both are numbers; then the other way round.
+  function sort(heading, index, body) {
+    var falling = heading.getAttribute("aria-sort") === "ascending";
+    function cell(row) { return row.cells[index] ? row.cells[index].textContent.replace("\u2212", "-").replace(/^✕ /, "") : ""; }
+    heading.parentNode.querySelectorAll("th").forEach(function (th) { th.setAttribute("aria-sort", "none"); });
+    heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    Array.from(body.rows).sort(function (a, b) {
+      var x = cell(a), y = cell(b), m = parseFloat(x), n = parseFloat(y);
+      var order = isNaN(m) || isNaN(n) ? x.localeCompare(y, "en", { numeric: true }) : m - n;
+      return falling ? -order : order;
+    }).forEach(function (row) { body.append(row); });
+  }
+  document.querySelectorAll("table.sort").forEach(function (table) {
+    table.querySelectorAll("thead th").forEach(function (heading, index) {
+      heading.tabIndex = 0;
+      heading.setAttribute("aria-sort", "none");
+      heading.title = "Sort";
+      heading.addEventListener("click", function () { sort(heading, index, table.tBodies[0]); });
+      heading.addEventListener("keydown", function (event) {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(heading, index, table.tBodies[0]); }
+      });
+    });
   });
 })();

@@ -1,12 +1,12 @@
 //! How the run was made, and on what.
 
-use flagperf_model::{MachineFacts, NodeRecord};
+use flagperf_model::{MachineFacts, NodeName, NodeRecord, fold};
 use maud::{Markup, html};
 
 use super::breakable;
 use crate::RunData;
 use crate::number::{bytes, count, duration, shell, short};
-use crate::view::CaseView;
+use crate::view::{APART, CaseView};
 
 /// The sections "How it was run" and "Machine".
 pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
@@ -48,18 +48,52 @@ pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
         section #machine {
             h2 { @if record.nodes.len() == 1 { "Machine" } @else { "Machines" } }
             @if record.nodes.is_empty() { p { "The record names no node." } }
-            @for node in &record.nodes { (machine(node)) }
+            @for alike in alike(&record.nodes) { (machines(&alike)) }
         }
     }
 }
 
-fn machine(node: &NodeRecord) -> Markup {
+/// What differs from one of many machines that are alike to the next.
+const OWN: [&str; 2] = ["Host name", AVAILABLE];
+const AVAILABLE: &str = "Memory available at the start";
+
+/// Nodes of which the same is to be said stand together, where there are many.
+fn alike(nodes: &[NodeRecord]) -> Vec<Vec<&NodeRecord>> {
+    let said = |node: &NodeRecord| {
+        let pairs = node.facts.as_ref().map_or_else(Vec::new, pairs);
+        let same: Vec<_> = pairs
+            .into_iter()
+            .filter(|(name, _)| !OWN.contains(name))
+            .collect();
+        let features = node.facts.as_ref().map(|facts| facts.cpu.features.clone());
+        let bad = node.bad.as_ref().map(|bad| bad.reason.clone());
+        (same, features, bad, node.absent.clone())
+    };
+    let mut groups: Vec<(_, Vec<&NodeRecord>)> = Vec::new();
+    for node in nodes {
+        let said = said(node);
+        let known = groups.iter_mut().find(|(known, _)| *known == said);
+        match known.filter(|_| nodes.len() > APART) {
+            Some((_, group)) => group.push(node),
+            None => groups.push((said, vec![node])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn machines(alike: &[&NodeRecord]) -> Markup {
+    let Some(node) = alike.first() else {
+        return html! {};
+    };
+    let names: Vec<NodeName> = alike.iter().map(|node| node.name.clone()).collect();
+    let own = |name: &str| alike.len() == 1 || !OWN.contains(&name);
     html! {
-        h3 { (node.name) }
+        h3 { (fold(&names)) @if alike.len() > 1 { " " small { (count(alike.len(), "node")) } } }
+        @if let Some(bad) = &node.bad { p { "It cannot take part: " (&bad.reason) } }
         @match &node.facts {
-            None => p { "It did not answer; nothing is known of it." },
+            None => { @if node.bad.is_none() { p { "It did not answer; nothing is known of it." } } },
             Some(facts) => {
-                dl.pairs { @for (name, value) in pairs(facts) {
+                dl.pairs { @for (name, value) in pairs(facts).into_iter().filter(|(name, _)| own(name)) {
                     dt { (name) } dd { (&value) }
                 } }
                 @if !facts.cpu.features.is_empty() {
@@ -71,7 +105,7 @@ fn machine(node: &NodeRecord) -> Markup {
         }
         @if !node.absent.is_empty() {
             table.absent {
-                caption { "Not recorded on this node, and why" }
+                caption { @if alike.len() > 1 { "Not recorded on these nodes, and why" } @else { "Not recorded on this node, and why" } }
                 thead { tr { th scope="col" { "Series" } th scope="col" { "Reason" } } }
                 tbody { @for absent in &node.absent { tr {
                     th scope="row" { (breakable(&absent.name)) }
@@ -132,15 +166,10 @@ fn pairs(facts: &MachineFacts) -> Vec<(&'static str, String)> {
         cpu.max_mhz.map(|mhz| format!("{} MHz", short(mhz))),
     );
     let memory = &facts.memory;
+    add("Memory", (memory.total > 0).then(|| bytes(memory.total)));
     add(
-        "Memory",
-        (memory.total > 0).then(|| {
-            format!(
-                "{}, {} available at the start",
-                bytes(memory.total),
-                bytes(memory.available)
-            )
-        }),
+        AVAILABLE,
+        (memory.total > 0).then(|| bytes(memory.available)),
     );
     add(
         "Swap",

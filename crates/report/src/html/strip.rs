@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use flagperf_model::Measurement;
+use flagperf_model::{Measurement, Spread};
 use maud::{Markup, html};
 
+use crate::across::Across;
 use crate::number::significant;
 
 /// More dots than this are thinned evenly: they would lie on each other.
@@ -13,37 +14,69 @@ const DOTS: usize = 300;
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 40.0;
 
+/// What the dots are.
+pub(super) struct Dots<'a> {
+    pub(super) values: Vec<f64>,
+    pub(super) spread: Option<Spread>,
+    pub(super) unit: &'a str,
+    /// `41 repetitions`.
+    pub(super) count: String,
+}
+
+impl<'a> From<&'a Measurement> for Dots<'a> {
+    fn from(m: &'a Measurement) -> Self {
+        Self {
+            values: m.repetitions.clone(),
+            spread: m.spread,
+            unit: m.unit.as_str(),
+            count: format!("{} repetitions", m.spread.map_or(0, |spread| spread.n)),
+        }
+    }
+}
+
+impl<'a> From<&'a Across> for Dots<'a> {
+    fn from(across: &'a Across) -> Self {
+        Self {
+            values: across.members.iter().map(|member| member.value).collect(),
+            spread: Some(across.spread),
+            unit: &across.unit,
+            count: across.count.clone(),
+        }
+    }
+}
+
 /// The strip alone, for a row of a table.
-pub(super) fn small(m: &Measurement) -> Markup {
-    draw(m, "strip small")
+pub(super) fn small<'a>(dots: impl Into<Dots<'a>>) -> Markup {
+    draw(&dots.into(), "strip small")
 }
 
 /// The strip with its ends named.
-pub(super) fn large(m: &Measurement) -> Markup {
-    let Some(spread) = m.spread.filter(|s| s.n > 1 && s.max > s.min) else {
+pub(super) fn large<'a>(dots: impl Into<Dots<'a>>) -> Markup {
+    let dots = dots.into();
+    let Some(spread) = dots.spread.filter(|s| s.n > 1 && s.max > s.min) else {
         return html! {};
     };
     html! {
         div.strips {
-            (draw(m, "strip"))
+            (draw(&dots, "strip"))
             div.ends aria-hidden="true" {
                 span { (significant(spread.min)) }
-                span { (spread.n) " repetitions" }
+                span { (dots.count) }
                 span { (significant(spread.max)) }
             }
         }
     }
 }
 
-fn draw(m: &Measurement, class: &str) -> Markup {
-    let Some(spread) = m.spread.filter(|s| s.n > 1 && s.max > s.min) else {
+fn draw(of: &Dots<'_>, class: &str) -> Markup {
+    let Some(spread) = of.spread.filter(|s| s.n > 1 && s.max > s.min) else {
         return html! {};
     };
     let range = spread.max - spread.min;
     let x = |value: f64| 15.0 + (WIDTH - 30.0) * ((value - spread.min) / range).clamp(0.0, 1.0);
-    let step = m.repetitions.len().div_ceil(DOTS).max(1);
-    let shown: Vec<f64> = m
-        .repetitions
+    let step = of.values.len().div_ceil(DOTS).max(1);
+    let shown: Vec<f64> = of
+        .values
         .iter()
         .step_by(step)
         .copied()
@@ -57,11 +90,11 @@ fn draw(m: &Measurement, class: &str) -> Markup {
     }
     let interval = spread.ci95;
     let mut label = format!(
-        "{} repetitions, first at the top, from {} to {} {}; median {}",
-        spread.n,
+        "{}, first at the top, from {} to {} {}; median {}",
+        of.count,
         significant(spread.min),
         significant(spread.max),
-        m.unit,
+        of.unit,
         significant(spread.median),
     );
     if let Some([low, high]) = interval {

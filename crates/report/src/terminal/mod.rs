@@ -2,12 +2,14 @@
 
 mod table;
 
-use flagperf_model::Outcome;
+use std::collections::HashSet;
+
+use flagperf_model::{CaseResult, NodeName, Outcome};
 use owo_colors::{OwoColorize, Style};
 
 use crate::RunData;
 use crate::number::{duration, moment};
-use crate::view::{CaseView, Cost, Tally, cases, machine_line, printable};
+use crate::view::{CaseView, Cost, Tally, cases, machine_lines, printable};
 
 /// How the summary looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,9 @@ const NARROWEST: usize = 24;
 
 /// Characters of a line of output that are shown; the rest is in the record.
 const LONGEST_LINE: usize = 400;
+
+/// Paths of a failed case's output that are shown.
+const PATHS: usize = 3;
 
 /// Writes the summary: a head, one table, what failed and why, and where the record lies.
 pub fn terminal(run: &RunData, options: &TerminalOptions) -> String {
@@ -111,12 +116,8 @@ fn head(page: &mut Page, run: &RunData) {
         );
     }
     page.prose(BOLD, 2, &title);
-    for node in &record.nodes {
-        let facts = node
-            .facts
-            .as_ref()
-            .map_or_else(|| "did not answer".to_owned(), machine_line);
-        page.prose(DIM, 2, &format!("{}: {facts}", node.name));
+    for (nodes, line) in machine_lines(&record.nodes) {
+        page.prose(DIM, 2, &format!("{nodes}: {line}"));
     }
     page.line("");
 }
@@ -141,9 +142,14 @@ fn failures(page: &mut Page, run: &RunData, case: &CaseView<'_>, options: &Termi
             let more = if shown.len() < line.len() { "…" } else { "" };
             page.line(&format!("{bar}{}{more}", printable(&shown)));
         }
-        for directory in &result.directories {
+        let directories = concerned(run, result);
+        for directory in directories.iter().take(PATHS) {
             let path = printable(&output_path(run, options, directory));
-            let label = "  all of its output:";
+            let label = if result.directories.len() > 1 {
+                "  its output there:"
+            } else {
+                "  all of its output:"
+            };
             // Never broken: a path is there to be copied.
             if len(label) + 1 + len(&path) <= page.width {
                 let line = page.paint.apply(DIM, label);
@@ -154,6 +160,30 @@ fn failures(page: &mut Page, run: &RunData, case: &CaseView<'_>, options: &Termi
                 page.line(&format!("    {path}"));
             }
         }
+        let more = directories.len().saturating_sub(PATHS);
+        if more > 0 {
+            page.prose(DIM, 4, &format!("  and {more} more beside it"));
+        }
+    }
+}
+
+/// The directories of the nodes on which a case failed; of all its nodes if none is named.
+fn concerned<'a>(run: &'a RunData, result: &'a CaseResult) -> Vec<&'a str> {
+    let mut named: Vec<&NodeName> = result.outcome.node().into_iter().collect();
+    if let Outcome::Failed { also, .. } = &result.outcome {
+        named.extend(also);
+    }
+    let tasks = run.record.plan.cases.iter().flat_map(|case| &case.tasks);
+    let there: HashSet<&str> = tasks
+        .filter(|task| named.contains(&&task.node))
+        .map(|task| task.directory.as_str())
+        .collect();
+    let all = || result.directories.iter().map(String::as_str);
+    let found: Vec<&str> = all().filter(|path| there.contains(path)).collect();
+    if found.is_empty() {
+        all().collect()
+    } else {
+        found
     }
 }
 

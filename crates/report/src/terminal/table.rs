@@ -4,7 +4,8 @@ use owo_colors::Style;
 
 use super::{BOLD, DIM, Page, Paint, left, len, right, style_of, wrap};
 use crate::number::{align, percent, significant};
-use crate::view::{CaseView, Row, printable};
+use crate::rows::Row;
+use crate::view::{APART, CaseView, printable};
 
 /// From this width on the 95 % interval has a column of its own.
 const WIDE: usize = 100;
@@ -59,6 +60,10 @@ pub(super) fn write(page: &mut Page, cases: &[CaseView<'_>]) {
         "spread: standard deviation of the repetitions divided by their mean".to_owned();
     if cases.iter().any(|case| case.rounds.len() > 1) {
         legend.push_str("; above rounds: their median, and the spread between them");
+    }
+    let many = |case: &CaseView<'_>| case.metrics().iter().any(|m| m.keys.len() > APART);
+    if cases.iter().any(many) {
+        legend.push_str("; over nodes, ranks or links: likewise");
     }
     page.prose(DIM, 2, &legend);
 }

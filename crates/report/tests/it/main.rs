@@ -11,5 +11,6 @@ mod fixture;
 mod formats;
 mod hostile;
 mod loading;
+mod many;
 mod pages;
 mod screens;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flagperf_config::Inventory;
 use flagperf_engine::{BringUp, Node};
-use flagperf_model::BadNode;
+use flagperf_model::{BadNode, fold};
 use flagperf_transport::Programs;
 use flagperf_wire::Timing;
 use owo_colors::OwoColorize;
@@ -66,31 +66,94 @@ fn secret() -> std::io::Result<String> {
     Ok(format!("{:016x}x", u64::from_le_bytes(random)))
 }
 
-/// All nodes that cannot take part, each with its reason; what helps against several is said once.
+/// All nodes that cannot take part, and why. Nodes with the same reason share a line, and what helps
+/// against several reasons is said once, with the nodes that it is about.
 pub(super) fn failure(bad: &[BadNode], of: usize) -> Failure {
-    let count = bad.len();
-    let (nodes, verb) = if count == 1 {
-        ("node", "cannot")
-    } else {
-        ("nodes", "cannot")
-    };
-    let mut text = format!("{count} of {of} {nodes} {verb} take part; nothing was started");
-    let mut groups: Vec<(Option<&str>, Vec<&BadNode>)> = Vec::new();
-    for node in bad {
-        let hint = node.hint.as_deref();
-        match groups.iter_mut().find(|(known, _)| *known == hint) {
-            Some((_, members)) => members.push(node),
-            None => groups.push((hint, vec![node])),
-        }
-    }
-    for (hint, members) in groups {
-        for node in members {
-            text.push_str(&format_args!("\n  {}: {}", node.node.bold(), node.reason).to_string());
-        }
-        if let Some(hint) = hint {
-            text.push_str(&format_args!("\n    {hint}").to_string());
-        }
-    }
-    Failure::new(Exit::BadNodes, text)
+    Failure::new(Exit::BadNodes, told(bad, of))
         .hint("--continue-on-bad-nodes runs the cases that need one node on the others".to_owned())
+}
+
+fn told(bad: &[BadNode], of: usize) -> String {
+    let mut lines = vec![format!(
+        "{} of {of} {} cannot take part; nothing was started",
+        bad.len(),
+        if of == 1 { "node" } else { "nodes" }
+    )];
+    for (hint, members) in alike(bad.iter(), |node| node.hint.as_deref()) {
+        let reasons = alike(members.iter().copied(), |node| node.reason.as_str());
+        let several = reasons.len() > 1;
+        for (reason, nodes) in reasons {
+            let names = names(&nodes);
+            lines.push(format!("  {}: {reason}", names.bold()));
+        }
+        lines.extend(hint.map(|hint| {
+            if several {
+                format!("    {}: {hint}", names(&members))
+            } else {
+                format!("    {hint}")
+            }
+        }));
+    }
+    lines.join("\n")
+}
+
+/// Nodes of which the same is to be said, in the order in which that comes up first.
+fn alike<'a, T: PartialEq>(
+    nodes: impl Iterator<Item = &'a BadNode>,
+    what: impl Fn(&'a BadNode) -> T,
+) -> Vec<(T, Vec<&'a BadNode>)> {
+    let mut groups: Vec<(T, Vec<&BadNode>)> = Vec::new();
+    for node in nodes {
+        let said = what(node);
+        match groups.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, members)) => members.push(node),
+            None => groups.push((said, vec![node])),
+        }
+    }
+    groups
+}
+
+fn names(nodes: &[&BadNode]) -> String {
+    let names: Vec<_> = nodes.iter().map(|node| node.node.clone()).collect();
+    fold(&names)
+}
+
+#[cfg(test)]
+mod tests {
+    use flagperf_model::NodeName;
+
+    use super::*;
+
+    #[test]
+    fn nodes_with_the_same_trouble_share_a_line_and_hints_name_theirs() {
+        let bad = |node: &str, reason: &str, hint: Option<&str>| BadNode {
+            node: NodeName::new(node).unwrap(),
+            reason: reason.to_owned(),
+            hint: hint.map(str::to_owned),
+        };
+        let slow = Some("check the load");
+        let text = told(
+            &[
+                bad("n1", "no shell", slow),
+                bad("n2", "no shell", slow),
+                bad("n3", "no agent", slow),
+                bad("n4", "wrong key", Some("remove the old one")),
+                bad("n5", "gone", None),
+            ],
+            64,
+        );
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let lines = [
+            "5 of 64 nodes cannot take part; nothing was started",
+            "  n[1-2]: no shell",
+            "  n3: no agent",
+            "    n[1-3]: check the load",
+            "  n4: wrong key",
+            "    remove the old one",
+            "  n5: gone",
+        ];
+        assert_eq!(plain, lines.join("\n"));
+        let one = told(&[bad("n1", "gone", None)], 1);
+        assert!(one.starts_with("1 of 1 node cannot"), "{one}");
+    }
 }

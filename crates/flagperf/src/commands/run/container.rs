@@ -81,14 +81,18 @@ fn image(
     };
     let content = pack(directory, "the directory of the image", trees)?;
     let files = names(Path::new(directory)).map_err(|error| {
-        Failure::usage(format!("the directory of the image, `{directory}`, cannot be read: {error}"))
+        Failure::usage(format!(
+            "the directory of the image, `{directory}`, cannot be read: {error}"
+        ))
     })?;
     if !files.iter().any(|name| name == DOCKERFILE) {
         return Err(Failure::usage(format!(
             "`{directory}` has no file `{DOCKERFILE}`, from which the image is to be built"
         )));
     }
-    let canonical = Path::new(directory).canonicalize().map_err(Failure::usage)?;
+    let canonical = Path::new(directory)
+        .canonicalize()
+        .map_err(Failure::usage)?;
     let framework = canonical
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -127,7 +131,11 @@ fn plain(name: &str) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     let plain = plain.trim_matches('-').to_owned();
-    if plain.is_empty() { "image".to_owned() } else { plain }
+    if plain.is_empty() {
+        "image".to_owned()
+    } else {
+        plain
+    }
 }
 
 fn names(directory: &Path) -> std::io::Result<Vec<String>> {
@@ -138,8 +146,11 @@ fn names(directory: &Path) -> std::io::Result<Vec<String>> {
 
 /// Packs a directory for the nodes; returns what names its content.
 fn pack(directory: &str, what: &str, trees: &mut Trees) -> Result<String, Failure> {
-    let unreadable =
-        |why: String| Failure::usage(format!("{what}, `{directory}`, cannot be copied to the nodes: {why}"));
+    let unreadable = |why: String| {
+        Failure::usage(format!(
+            "{what}, `{directory}`, cannot be copied to the nodes: {why}"
+        ))
+    };
     let mut packed = Vec::new();
     let report = flagperf_archive::pack(Path::new(directory), &mut packed)
         .map_err(|error| unreadable(error.to_string()))?;
@@ -181,10 +192,15 @@ pub(crate) fn owner() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string());
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let plain = |text: String| -> String {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        text.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+        text.chars()
+            .map(|c| if allowed(c) { c } else { '_' })
+            .collect()
     };
     format!("{}@{}", plain(user), plain(host))
 }

@@ -18,7 +18,7 @@ use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, now};
 use flagperf_library::{Library, PlanNode, PlanRequest};
 use flagperf_model::{
     BadNode, Environment, Event, EventKind, Launcher, NodeRecord, NodeSpec, Plan, RUN_SCHEMA,
-    RunId, RunRecord, RunState, Timestamp,
+    RunId, RunRecord, RunState, Timestamp, fold,
 };
 use flagperf_store::Recorder;
 
@@ -191,13 +191,19 @@ fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
 
 /// Who runs in containers most likely means the mode for them.
 fn hint_at_containers(nodes: &[Node]) {
-    if let Some(node) = nodes.iter().find(|node| is_container(node)) {
-        hint(&format!(
-            "{} is a container ({}); EXEC_IN_CONTAINER=True or --in-container says that this is meant",
-            node.spec.name,
-            node.facts.virtualization.as_deref().unwrap_or_default()
-        ));
-    }
+    let found: Vec<&Node> = nodes.iter().filter(|node| is_container(node)).collect();
+    let Some(first) = found.first() else { return };
+    let names: Vec<_> = found.iter().map(|node| node.spec.name.clone()).collect();
+    let are = if found.len() == 1 {
+        "is a container"
+    } else {
+        "are containers"
+    };
+    hint(&format!(
+        "{} {are} ({}); EXEC_IN_CONTAINER=True or --in-container says that this is meant",
+        fold(&names),
+        first.facts.virtualization.as_deref().unwrap_or_default()
+    ));
 }
 
 /// True for names that stand for container runtimes and not for hypervisors.
@@ -365,7 +371,8 @@ fn printer(args: &RunArgs) -> Printer {
     } else if args.quiet {
         Printer::Quiet
     } else {
-        Printer::Progress(Progress::new(std::io::stderr().is_terminal()))
+        let progress = Progress::new(std::io::stderr().is_terminal());
+        Printer::Progress(Box::new(progress))
     }
 }
 

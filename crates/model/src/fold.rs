@@ -1,6 +1,6 @@
 //! Names of nodes into the short text that people read.
 
-use flagperf_model::NodeName;
+use crate::NodeName;
 
 /// More digits in a row are text: as numbers they would not fit.
 const MOST_DIGITS: usize = 18;
@@ -15,8 +15,8 @@ enum Piece<'n> {
 }
 
 /// The shortest usual text for those nodes, in their order: `node[01-04,07]`. Names that have
-/// nothing in common with their neighbour stand alone. [`expand`](super::expand) gives the same
-/// list back, up to its limit and except for the empty list.
+/// nothing in common with their neighbour stand alone. Read as a list of nodes it is the same list
+/// again, except for the empty one.
 pub fn fold(names: &[NodeName]) -> String {
     let mut elements: Vec<Vec<Piece<'_>>> =
         names.iter().map(|name| pieces(name.as_str())).collect();
