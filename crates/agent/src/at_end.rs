@@ -21,6 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct AtEnd(BTreeMap<UndoId, ProcessSpec>);
 
 impl AtEnd {
+    /// True if nothing is to be undone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Remembers a command.
     pub(crate) fn remember(&mut self, id: UndoId, process: ProcessSpec) {
         self.0.insert(id, process);
@@ -39,7 +44,8 @@ impl AtEnd {
                 output: Stdio::null(),
                 errors: Stdio::null(),
             };
-            let started = reaper.spawning(|| spawn::start(&process, streams, &spawn::Place::default()));
+            let started =
+                reaper.spawning(|| spawn::start(&process, streams, &spawn::Place::default()));
             if let Ok(pid) = started {
                 await_end(pid, queue);
             }

@@ -9,6 +9,7 @@
 //! here is asynchronous, so that an agent costs a few small threads and no runtime beside the
 //! processes it measures.
 
+mod at_end;
 mod channel;
 mod collect;
 mod ending;
@@ -16,6 +17,7 @@ mod files;
 mod filing;
 mod input;
 mod reaper;
+mod relay;
 mod sampling;
 mod scratch;
 mod serve;

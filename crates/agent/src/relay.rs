@@ -65,7 +65,7 @@ impl Relays {
                         words: Arc::clone(&words),
                     },
                 );
-                self.start_input(input, pieces);
+                self.start_input(id, input, pieces);
                 self.start_output(id, output);
                 start_errors(id, errors, words, self.inputs.clone());
             }
@@ -85,7 +85,10 @@ impl Relays {
         let input = self.open.get(&id).and_then(|relay| relay.input.as_ref());
         let taken = bytes.len() as u64;
         if input.is_none_or(|input| input.send(bytes).is_err()) {
-            self.outbox.send(&FromAgent::Taken { bytes: taken });
+            self.outbox.send(&FromAgent::Written {
+                channel: id,
+                bytes: taken,
+            });
         }
     }
 
@@ -141,14 +144,15 @@ impl Relays {
         }
     }
 
-    fn start_input(&self, mut input: PipeWriter, pieces: Receiver<Vec<u8>>) {
+    fn start_input(&self, id: ChannelId, mut input: PipeWriter, pieces: Receiver<Vec<u8>>) {
         let outbox = self.outbox.clone();
         thread::spawn(move || {
             let mut broken = false;
             for piece in pieces {
                 // A process that reads no more is about to end, and tells why by that.
                 broken = broken || input.write_all(&piece).is_err();
-                outbox.send(&FromAgent::Taken {
+                outbox.send(&FromAgent::Written {
+                    channel: id,
                     bytes: piece.len() as u64,
                 });
             }

@@ -19,5 +19,7 @@ mod trouble;
 pub use clock::now;
 pub use launch::Launch;
 pub use program::{ProgramError, ProgramFile, Programs, own_hash};
-pub use session::{Events, OpenError, Session, SessionEvent, Terms};
+pub use session::{
+    Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, ThroughError,
+};
 pub use trouble::Trouble;
