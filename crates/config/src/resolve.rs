@@ -3,7 +3,7 @@
 mod names;
 mod reach;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use flagperf_model::{Environment, NodeName, NodeSpec};
@@ -66,6 +66,8 @@ pub enum NodeSource {
 pub struct Inventory {
     /// The nodes by rank. Without any, the run is on the machine of the controller alone.
     pub nodes: Vec<NodeSpec>,
+    /// Those of which the settings say themselves who is called or by what launcher.
+    pub settled: BTreeSet<NodeName>,
     /// How long the program waits for a node.
     pub timing: Timing,
     /// The port at which the ranks of a case that spans its nodes meet; absent means that one is chosen
@@ -154,9 +156,17 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         None => Some(settings.nodes.clone().unwrap_or_default()),
     };
     let launchers = reach::launchers(settings, choice, &mut errors);
+    let mut settled = BTreeSet::new();
     let nodes = match (names, launchers) {
         (Some(names), Some(launchers)) => {
             let known = known(settings, &names);
+            let says = |about: &NodeSettings| about.launcher.is_some() || about.host.is_some();
+            settled.extend(
+                known
+                    .iter()
+                    .filter(|(_, about)| says(about))
+                    .map(|(name, _)| (*name).clone()),
+            );
             launchers.specs(&names, known, &mut errors)
         }
         _ => Vec::new(),
@@ -166,6 +176,7 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
     }
     Ok(Inventory {
         nodes,
+        settled,
         timing: settings.timing,
         master_port: settings.master_port,
         max_parallel: settings.max_parallel,

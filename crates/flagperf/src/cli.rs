@@ -97,8 +97,8 @@ pub(crate) struct RunArgs {
         value_name = "RUN",
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
             "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
-            "ssh_config", "accept_new_host_keys", "in_container", "continue_on_bad_nodes", "container", "image",
-            "image_directory", "build", "build_once", "pull", "engine", "container_options", "privileged"]
+            "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
+            "build", "build_once", "pull", "engine", "container_options", "privileged"]
     )]
     pub(crate) resume: Option<PathBuf>,
 

@@ -9,11 +9,6 @@ use std::time::Instant;
 
 use crate::gemm::{Format, Isa, Unsupported, path, pin};
 
-/// Independent chains of multiply-adds. Latency times units is 8 for the vector units of all
-/// current processors (4 cycles, 2 units), up to 12 for binary16 and groups of narrow numbers.
-const CHAINS: u64 = 24;
-/// Chains on AMX: the tile registers left beside two for A and two for B.
-const TILE_CHAINS: u64 = 4;
 /// Shortest time of a slice, seconds: long against the clock and the start of the threads.
 const SLICE: f64 = 0.02;
 
@@ -124,8 +119,18 @@ mod portable {
 mod x86 {
     use std::arch::asm;
 
-    use super::{CHAINS, Isa, TILE_CHAINS};
+    use super::Isa;
     use crate::gemm::x86::{enter_tiles, leave_tiles};
+
+    /// Independent chains of multiply-adds. Latency times units is 8 for the vector units of all
+    /// current processors (4 cycles, 2 units), up to 12 for binary16 and groups of narrow numbers.
+    const CHAINS: u64 = 24;
+
+    /// Chains in sixteen registers, two of which hold the factors.
+    const NARROW_CHAINS: u64 = 14;
+
+    /// Chains on AMX: the tile registers left beside two for A and two for B.
+    const TILE_CHAINS: u64 = 4;
 
     /// Executes the rounds and returns the operations of one.
     ///
@@ -162,9 +167,6 @@ mod x86 {
             Isa::AmxInt8 => TILE_CHAINS * 16 * 16 * 64,
         }
     }
-
-    /// Chains in sixteen registers, two of which hold the factors.
-    const NARROW_CHAINS: u64 = 14;
 
     /// A factor of moderate size in every format, neither zero nor one: 0.0018 as binary64, 0.86 as
     /// binary32 and bfloat16, 1.84 as binary16, 63 and 93 in turn as bytes. No sum overflows.

@@ -129,6 +129,23 @@ impl<'a> Reporter<'a> {
         self.number(metric, device, values, verification, |spread| spread.median)
     }
 
+    /// Final numbers of one device, as [`measurement`](Self::measurement) reports each. The first
+    /// stands for the case and has its classic line too.
+    pub(crate) fn figures<'m>(
+        &mut self,
+        device: &str,
+        figures: impl IntoIterator<Item = (&'m Metric, &'m Vec<f64>)>,
+        verification: &Verification,
+    ) -> Result<(), ReportError> {
+        for (at, (metric, values)) in figures.into_iter().enumerate() {
+            let value = self.measurement(metric, device, values, verification.clone())?;
+            if at == 0 {
+                self.classic(metric, value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A final number that is a bound: the largest of `values`, with their spread.
     pub(crate) fn best(
         &mut self,

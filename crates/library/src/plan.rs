@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use flagperf_model::{
-    CaseSpec, Entry, Environment, Limits, MachineFacts, MonitorSpec, NodeName, NodeScope, NodeSpec,
-    ParamValue, Plan, PlannedCase, RunId,
+    CaseSpec, Entry, Environment, Limits, MachineFacts, MonitorSpec, NodeSpec, ParamValue, Plan,
+    PlannedCase, RunId,
 };
 use flagperf_text::quoted;
 
-use crate::case_file::spans_nodes;
-use crate::layout::{lacking, ranks_on};
+use crate::ground::{Ground, present};
 use crate::params::{ParamError, parse_params};
-use crate::process::tasks;
 use crate::select::SelectProblem;
 use crate::threads::check_threads;
 use crate::{CaseParams, Library};
@@ -96,10 +94,7 @@ pub struct PlanNode {
 impl PlanRequest<'_> {
     /// The nodes that are there: place in the list, node, facts.
     pub(crate) fn present(&self) -> impl Iterator<Item = (usize, &NodeSpec, &MachineFacts)> {
-        self.nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(rank, node)| Some((rank, &node.spec, node.facts.as_ref()?)))
+        present(self.nodes)
     }
 }
 
@@ -166,10 +161,16 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             Ok(params) => {
                 errors.extend(specs.iter().filter_map(|spec| missing(spec, &params)));
                 errors.extend(check_threads(request, &specs, &params));
+                let ground = Ground {
+                    run: &request.run,
+                    nodes: request.nodes,
+                    duration_s: request.duration_s,
+                    master: request.master,
+                };
                 for spec in specs {
                     let values = params.get(&spec.name).cloned().unwrap_or_default();
                     for round in 1..=request.rounds {
-                        cases.push(planned(request, spec, &values, round));
+                        cases.push(planned(request, &ground, spec, &values, round));
                     }
                 }
             }
@@ -183,6 +184,8 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             monitor: MonitorSpec {
                 interval_ns: request.interval_ns,
             },
+            duration_s: Some(request.duration_s),
+            master_port: None,
             cases,
         })
     } else {
@@ -263,89 +266,28 @@ fn missing(spec: &CaseSpec, params: &CaseParams) -> Option<PlanError> {
 
 fn planned(
     request: &PlanRequest<'_>,
+    ground: &Ground<'_>,
     spec: &CaseSpec,
     params: &BTreeMap<String, ParamValue>,
     round: u32,
 ) -> PlannedCase {
-    let mut layouts = Vec::new();
-    let mut left_out = Vec::new();
-    for (rank, node, facts) in request.present() {
-        let ranks = match lacking(spec, &facts.cpu) {
-            Some(features) => Err(features),
-            None => ranks_on(spec, &facts.cpu),
-        };
-        match ranks {
-            Ok(ranks) => layouts.push((rank, ranks)),
-            Err(lacks) => left_out.push((node.name.clone(), lacks)),
-        }
-    }
-    let (unsupported, skipped) = obstacles(request, spec, &left_out, layouts.len());
-    let runs = unsupported.is_none() && skipped.is_none();
-    PlannedCase {
+    let directory = request.library.directory(spec.name.as_str());
+    let mut case = PlannedCase {
         limits: limits(request, spec),
         expected_s: expected(request, spec),
-        tasks: if runs {
-            tasks(request, spec, params, round, &layouts)
-        } else {
-            Vec::new()
-        },
+        tasks: Vec::new(),
         spec: spec.clone(),
         round,
         rounds: request.rounds,
         params: params.clone(),
-        unsupported,
-        skipped,
-        left_out: if runs { left_out } else { Vec::new() },
+        unsupported: None,
+        skipped: None,
+        left_out: Vec::new(),
+        directory: directory.map(|path| path.to_string_lossy().into_owned()),
         named: !request.names.is_empty(),
-    }
-}
-
-/// Why a case cannot be run at all: because of what its nodes are, or because one is missing.
-fn obstacles(
-    request: &PlanRequest<'_>,
-    spec: &CaseSpec,
-    left_out: &[(NodeName, String)],
-    able: usize,
-) -> (Option<String>, Option<String>) {
-    let spans = spec.nodes == NodeScope::All;
-    // A measurement between nodes has nothing to measure on one.
-    if spans_nodes(&spec.entry) && request.nodes.len() < 2 {
-        return (Some("at least 2 nodes".to_owned()), None);
-    }
-    if !left_out.is_empty() && (spans || able == 0) {
-        let same = left_out.iter().all(|(_, lacks)| *lacks == left_out[0].1);
-        let text = if same && left_out.len() == request.nodes.len() {
-            left_out[0].1.clone()
-        } else {
-            let each: Vec<String> = left_out
-                .iter()
-                .map(|(node, lacks)| format!("{lacks} on node {node}"))
-                .collect();
-            each.join("; ")
-        };
-        return (Some(text), None);
-    }
-    let missing: Vec<&str> = request
-        .nodes
-        .iter()
-        .filter(|node| node.facts.is_none())
-        .map(|node| node.spec.name.as_str())
-        .collect();
-    if spans && !missing.is_empty() {
-        return (
-            None,
-            Some(format!(
-                "it spans all nodes, and {} missing: {}",
-                if missing.len() == 1 {
-                    "one is"
-                } else {
-                    "some are"
-                },
-                missing.join(", ")
-            )),
-        );
-    }
-    (None, None)
+    };
+    ground.place(&mut case);
+    case
 }
 
 fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {

@@ -2,39 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{CaseSpec, Entry, NodeScope, NodeTask, OWN_PROGRAM, ParamValue, ProcessSpec};
+use flagperf_model::{
+    Entry, NodeScope, NodeTask, OWN_PROGRAM, ParamValue, PlannedCase, ProcessSpec,
+};
 
-use crate::PlanRequest;
+use crate::ground::Ground;
 
 /// The tasks of a round. `layouts` has, node by node, its place in the list and the cores of each
 /// rank on it.
 pub(crate) fn tasks(
-    request: &PlanRequest<'_>,
-    spec: &CaseSpec,
-    params: &BTreeMap<String, ParamValue>,
-    round: u32,
+    ground: &Ground<'_>,
+    case: &PlannedCase,
     layouts: &[(usize, Vec<Vec<u32>>)],
 ) -> Vec<NodeTask> {
+    let spec = &case.spec;
     let spans = spec.nodes == NodeScope::All;
     let whole_world: usize = layouts.iter().map(|(_, ranks)| ranks.len()).sum();
     let names: Vec<&str> = layouts
         .iter()
-        .map(|(place, _)| request.nodes[*place].spec.name.as_str())
+        .map(|(place, _)| ground.nodes[*place].spec.name.as_str())
         .collect();
     let names = names.join(",");
-    let directory = request.library.directory(spec.name.as_str());
-    let directory = directory.map(|path| path.to_string_lossy().into_owned());
-    let argv = argv(request, spec, params);
+    let argv = argv(ground, case);
     let mut next_rank = 0;
     let nodes = layouts.iter().enumerate();
     nodes
         .map(|(group_rank, (place, layout))| {
-            let node = &request.nodes[*place].spec;
+            let node = &ground.nodes[*place].spec;
             if !spans {
                 next_rank = 0;
             }
             let processes = layout.iter().enumerate().map(|(local, cpus)| {
-                let mut env = common_env(request, spec, params, round);
+                let mut env = common_env(ground, case);
                 env.extend(node.env.clone());
                 let mut set = |name: &str, value: String| {
                     env.insert(name.to_owned(), value);
@@ -52,7 +51,7 @@ pub(crate) fn tasks(
                         group_rank,
                         layouts.len(),
                         &*names,
-                        request.master.0,
+                        ground.master.0,
                     )
                 } else {
                     (layout.len(), 0, 1, node.name.as_str(), "127.0.0.1")
@@ -62,7 +61,7 @@ pub(crate) fn tasks(
                 set("NNODES", nodes.to_string());
                 set("FLAGPERF_NODES", names.to_owned());
                 set("MASTER_ADDR", master.to_owned());
-                set("MASTER_PORT", request.master.1.to_string());
+                set("MASTER_PORT", ground.master.1.to_string());
                 ProcessSpec {
                     rank,
                     argv: argv.clone(),
@@ -72,8 +71,8 @@ pub(crate) fn tasks(
                 }
             });
             let processes = processes.collect();
-            let round_part = if request.rounds > 1 {
-                format!("round{round}/")
+            let round_part = if case.rounds > 1 {
+                format!("round{}/", case.round)
             } else {
                 String::new()
             };
@@ -83,29 +82,24 @@ pub(crate) fn tasks(
                 directory: format!("{}/{round_part}{}_noderank{place}", spec.name, node.name),
                 log: "benchmark.log.txt".to_owned(),
                 processes,
-                case_directory: directory.clone(),
+                case_directory: case.directory.clone(),
             }
         })
         .collect()
 }
 
-fn common_env(
-    request: &PlanRequest<'_>,
-    spec: &CaseSpec,
-    params: &BTreeMap<String, ParamValue>,
-    round: u32,
-) -> BTreeMap<String, String> {
+fn common_env(ground: &Ground<'_>, case: &PlannedCase) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([
-        ("FLAGPERF_RUN".to_owned(), request.run.to_string()),
-        ("FLAGPERF_CASE".to_owned(), spec.name.to_string()),
-        ("FLAGPERF_ROUND".to_owned(), round.to_string()),
+        ("FLAGPERF_RUN".to_owned(), ground.run.to_string()),
+        ("FLAGPERF_CASE".to_owned(), case.spec.name.to_string()),
+        ("FLAGPERF_ROUND".to_owned(), case.round.to_string()),
     ]);
-    if let Entry::Argv(_) = spec.entry {
+    if let Entry::Argv(_) = case.spec.entry {
         env.insert(
             "FLAGPERF_DURATION".to_owned(),
-            request.duration_s.to_string(),
+            ground.duration_s.to_string(),
         );
-        for (name, value) in params {
+        for (name, value) in &case.params {
             let variable = format!("FLAGPERF_PARAM_{}", name.to_ascii_uppercase());
             env.insert(variable, value.to_string());
         }
@@ -113,25 +107,21 @@ fn common_env(
     env
 }
 
-fn argv(
-    request: &PlanRequest<'_>,
-    spec: &CaseSpec,
-    params: &BTreeMap<String, ParamValue>,
-) -> Vec<String> {
-    match &spec.entry {
+fn argv(ground: &Ground<'_>, case: &PlannedCase) -> Vec<String> {
+    match &case.spec.entry {
         Entry::Kernel(kernel) => {
             let mut argv: Vec<String> = [OWN_PROGRAM, "case", kernel, "--duration"]
                 .map(str::to_owned)
                 .into();
-            argv.push(request.duration_s.to_string());
-            for (name, value) in params {
+            argv.push(ground.duration_s.to_string());
+            for (name, value) in &case.params {
                 argv.extend(["--param".to_owned(), format!("{name}={value}")]);
             }
             argv
         }
         Entry::Argv(template) => template
             .iter()
-            .map(|argument| substitute(argument, params))
+            .map(|argument| substitute(argument, &case.params))
             .collect(),
     }
 }

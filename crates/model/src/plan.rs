@@ -19,6 +19,13 @@ pub struct Plan {
     pub environment: Environment,
     /// What is recorded meanwhile.
     pub monitor: MonitorSpec,
+    /// How long a built-in case measures, in seconds; absent in records of programs that did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// The port at which the ranks of a case that spans its nodes meet, if the user chose it; otherwise
+    /// every attempt takes one that is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_port: Option<u16>,
     /// The cases and rounds, in the order they run.
     pub cases: Vec<PlannedCase>,
 }
@@ -54,6 +61,9 @@ pub struct PlannedCase {
     /// Nodes on which it is not run because they lack what it needs, and what that is; on the others it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<(NodeName, String)>,
+    /// The directory of the case on the controller, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// True if the user asked for this case by name.
     pub named: bool,
     /// What runs on each node.

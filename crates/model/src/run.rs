@@ -50,6 +50,24 @@ pub struct RunRecord {
     pub warnings: Vec<String>,
 }
 
+impl RunRecord {
+    /// The places in the plan of the rounds that have not passed. A round that the plan says cannot
+    /// run on these nodes is done as soon as that has been recorded.
+    pub fn remaining(&self) -> Vec<usize> {
+        let cases = self.plan.cases.iter().enumerate();
+        cases
+            .filter(|(_, planned)| {
+                !self.results.iter().any(|result| {
+                    result.case == *planned.name()
+                        && result.round == planned.round
+                        && (result.outcome == Outcome::Passed || planned.unsupported.is_some())
+                })
+            })
+            .map(|(place, _)| place)
+            .collect()
+    }
+}
+
 /// What is known of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeRecord {

@@ -37,9 +37,14 @@ impl Disk {
     /// file if that is more.
     pub(crate) fn create(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<Self> {
         replace(&directory.join(name), bytes, Durability::Process)?;
+        Self::open(directory, bytes.len())
+    }
+
+    /// Takes the reserve for a record that is there already and is `length` bytes long.
+    pub(crate) fn open(directory: &Path, length: usize) -> io::Result<Self> {
         let mut disk = Self {
             directory: directory.to_owned(),
-            reserve_bytes: RESERVE_BYTES.max(4 * bytes.len() as u64),
+            reserve_bytes: RESERVE_BYTES.max(4 * length as u64),
             reserved: false,
             full: false,
             problems: Vec::new(),

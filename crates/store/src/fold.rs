@@ -8,10 +8,15 @@ use flagperf_model::{
     RunState, StepKind, StepRecord, Timestamp, Window,
 };
 
+/// Why a round is lost that has a beginning and no end.
+pub(crate) const CUT_OFF: &str = "the record ends while the case ran";
+
 /// What events say that has not reached the record yet: the round of a case that is running.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
     open: Option<Open>,
+    /// When the last event came; the moment of a phase is the case's own word.
+    last: Timestamp,
 }
 
 /// A round of a case between its start and its end.
@@ -36,6 +41,10 @@ pub(crate) fn step_log(node: &NodeName, rank: u32, step: StepKind) -> String {
 impl Fold {
     /// Brings a record up to date. Returns the place of the result of a case that ended.
     pub(crate) fn apply(&mut self, record: &mut RunRecord, event: &Event) -> Option<usize> {
+        let before = self.last;
+        if !matches!(event.what, EventKind::Phase { .. }) {
+            self.last = event.at;
+        }
         match &event.what {
             EventKind::NodeReady { node, facts, clock } => {
                 let node = node_of(record, node);
@@ -50,6 +59,9 @@ impl Fold {
                 warn(record, format!("node {node} was lost: {reason}"));
             }
             EventKind::CaseStarted { case, round, .. } => {
+                // What an earlier attempt came to gives way to this one.
+                let same = |known: &CaseResult| known.case == *case && known.round == *round;
+                record.results.retain(|result| !same(result));
                 self.open = Some(Open::new(case, *round, event.at));
             }
             EventKind::TaskStarted { case, round, skew } => {
@@ -122,16 +134,23 @@ impl Fold {
             } => {
                 let open = self
                     .open
-                    .take_if(|open| open.result.case == *case && open.result.round == *round)
-                    .unwrap_or_else(|| {
-                        Open::new(case, *round, event.at.plus_nanos((-seconds * 1e9) as i64))
-                    });
+                    .take_if(|open| open.result.case == *case && open.result.round == *round);
+                let same = |known: &CaseResult| known.case == *case && known.round == *round;
+                let known = record.results.iter().position(same);
+                // That an attempt did not come to it is no news about a round that has run before.
+                if open.is_none()
+                    && !has_run(outcome)
+                    && known.is_some_and(|place| has_run(&record.results[place].outcome))
+                {
+                    return None;
+                }
+                let open = open.unwrap_or_else(|| {
+                    Open::new(case, *round, event.at.plus_nanos((-seconds * 1e9) as i64))
+                });
                 let mut result = open.close(event.at);
                 result.outcome = outcome.clone();
                 result.tail.clone_from(tail);
-                // A round that ran before has its new result where the old one was.
-                let same = |known: &CaseResult| known.case == *case && known.round == *round;
-                let known = record.results.iter().position(same);
+                // A round that was told before has its new result where the old one was.
                 let place = known.unwrap_or(record.results.len());
                 match record.results.get_mut(place) {
                     Some(old) => *old = result,
@@ -175,9 +194,10 @@ impl Fold {
                 }
             }
             EventKind::RunResumed { .. } => {
-                // What ran when the record was cut off runs again, as does what failed.
-                self.open = None;
-                record.results.retain(|result| !result.outcome.is_failure());
+                // What had failed stays until it runs again.
+                if let Some(cut_off) = self.cut_off(record, before) {
+                    record.results.push(cut_off);
+                }
                 record.ended = None;
                 record.state = RunState::Running;
             }
@@ -190,10 +210,19 @@ impl Fold {
         None
     }
 
-    /// The round of a case that had begun and not ended when events stopped at `at`, as far as it
-    /// is known. Its outcome is [`Outcome::NotRun`] until somebody sets it.
-    pub(crate) fn unfinished(&mut self, at: Timestamp) -> Option<CaseResult> {
-        self.open.take().map(|open| open.close(at))
+    /// The round of a case that had begun and not ended when events stopped, as far as it is known.
+    /// It was lost with the first of the nodes; absent also if no node is known.
+    pub(crate) fn unfinished(&mut self, record: &RunRecord) -> Option<CaseResult> {
+        self.cut_off(record, self.last)
+    }
+
+    fn cut_off(&mut self, record: &RunRecord, at: Timestamp) -> Option<CaseResult> {
+        let mut result = self.open.take()?.close(at);
+        result.outcome = Outcome::Lost {
+            node: record.nodes.first()?.name.clone(),
+            reason: CUT_OFF.to_owned(),
+        };
+        Some(result)
     }
 
     fn open_case(&mut self, case: &CaseName) -> Option<&mut Open> {
@@ -215,6 +244,11 @@ impl Fold {
             _ => record.results.iter_mut().rev().find(|result| fits(result)),
         }
     }
+}
+
+/// False if nothing was started.
+fn has_run(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::NotRun | Outcome::Skipped { .. })
 }
 
 impl Open {

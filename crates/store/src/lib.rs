@@ -26,7 +26,7 @@ mod task;
 pub use create::CreateError;
 pub use name::new_run_id;
 pub use read::{LoadedRun, ReadError, SamplesError, read_run};
-pub use recorder::{Recorder, ReopenError};
+pub use recorder::{EarlierRun, Recorder, ReopenError};
 pub use samples::{Samples, decode_samples};
 pub use schema::run_schema;
 pub use task::{NODE_RESULT_SCHEMA, NodeResult};

@@ -14,7 +14,8 @@ const LOCK: &str = ".lock";
 /// Attempts to lock a file that others remove at the same moment.
 const ATTEMPTS: u32 = 100;
 
-/// The right to write a run directory. The system takes it back when the process ends.
+/// The right to write a run directory. Dropping it gives it back and removes its file; when the process
+/// ends in any other way, the system takes it back.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
@@ -47,9 +48,10 @@ impl Lock {
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
+}
 
-    /// Gives the lock back and removes its file.
-    pub(crate) fn release(self) {
+impl Drop for Lock {
+    fn drop(&mut self) {
         drop(fs::remove_file(&self.path));
     }
 }

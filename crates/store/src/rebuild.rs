@@ -8,7 +8,7 @@ use flagperf_model::{
     RunId, RunRecord, RunState, Timestamp,
 };
 
-use crate::fold::{Fold, node_of, warn};
+use crate::fold::{CUT_OFF, Fold, node_of, warn};
 use crate::recorder::EVENTS;
 use crate::regular::read_regular;
 use crate::samples::Reader;
@@ -27,31 +27,24 @@ pub(crate) fn complete(
     for event in events {
         fold.apply(&mut told, event);
     }
-    // The moment of a phase is the case's own word.
-    let last = events
-        .iter()
-        .rfind(|event| !matches!(event.what, EventKind::Phase { .. }))
-        .map(|event| event.at);
-    let unfinished = last.and_then(|at| fold.unfinished(at));
     let mut record = match kept {
-        Some(record) => merge(record, told),
+        Some(mut record) => {
+            taken_up_since(&mut record, events);
+            merge(record, told)
+        }
         None => told,
     };
-    if let Some(mut result) = unfinished
-        && !record.results.iter().any(|known| same(known, &result))
-        && let Some(node) = record.nodes.first().map(|node| node.name.clone())
-    {
-        result.outcome = Outcome::Lost {
-            node,
-            reason: "the record ends while the case ran".to_owned(),
-        };
-        record.results.push(result);
+    if let Some(result) = fold.unfinished(&record) {
+        forget_earlier(&mut record, &result);
+        if !record.results.iter().any(|known| same(known, &result)) {
+            record.results.push(result);
+        }
     }
     if record.ended.is_none() {
         let during = record
             .results
             .last()
-            .filter(|result| matches!(&result.outcome, Outcome::Lost { reason, .. } if reason.starts_with("the record ends")))
+            .filter(|result| matches!(&result.outcome, Outcome::Lost { reason, .. } if reason == CUT_OFF))
             .map(|result| format!(" while {} round {} ran", result.case, result.round))
             .unwrap_or_default();
         let open = record.plan.cases.len().saturating_sub(record.results.len());
@@ -72,6 +65,24 @@ fn same(a: &CaseResult, b: &CaseResult) -> bool {
     a.case == b.case && a.round == b.round
 }
 
+/// Removes what is known of an attempt at a round if this is the result of a later one.
+fn forget_earlier(record: &mut RunRecord, result: &CaseResult) {
+    record
+        .results
+        .retain(|known| !(same(known, result) && known.ended < result.started));
+}
+
+/// The events tell at once that a run was taken up again.
+fn taken_up_since(record: &mut RunRecord, events: &[Event]) {
+    let resumed = events
+        .iter()
+        .rfind(|event| matches!(event.what, EventKind::RunResumed { .. }));
+    if record.ended < resumed.map(|event| event.at) {
+        record.ended = None;
+        record.state = RunState::Running;
+    }
+}
+
 /// `run.json` is replaced at the end of a case, events are written at once: the events may know more.
 fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
     for node in told.nodes {
@@ -81,6 +92,7 @@ fn merge(mut record: RunRecord, told: RunRecord) -> RunRecord {
         known.bad = known.bad.take().or(node.bad);
     }
     for result in told.results {
+        forget_earlier(&mut record, &result);
         match record.results.iter_mut().find(|known| same(known, &result)) {
             // What a node said after the end of the case came too late for run.json.
             Some(known) => {
@@ -137,6 +149,8 @@ fn blank(directory: &Path, events: &[Event], missing: Option<&mut Vec<String>>) 
             nodes: Vec::new(),
             environment: Environment::default(),
             monitor: MonitorSpec { interval_ns: 0 },
+            duration_s: None,
+            master_port: None,
             cases: Vec::new(),
         },
         run,

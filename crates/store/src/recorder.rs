@@ -25,7 +25,7 @@ use crate::lock::Lock;
 use crate::readable::{self, Level};
 use crate::task::{TaskFiles, inside};
 
-pub use resume::ReopenError;
+pub use resume::{EarlierRun, ReopenError};
 
 /// Name of the record in a run directory.
 pub(crate) const RUN_JSON: &str = "run.json";
@@ -60,7 +60,7 @@ pub struct Recorder {
     /// What steps of container mode print on nodes, while they do.
     steps: BTreeMap<(u32, StepKind), Appender>,
     /// Held until the end, so that nobody takes up a run that is going on.
-    lock: Lock,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -84,8 +84,12 @@ impl Recorder {
             _ => CreateError::new(results, error),
         })?;
         let now = record.started;
+        let saved = json(&record);
         let mut recorder = Lock::take(&directory)
-            .and_then(|lock| Self::open(directory.clone(), lock, record, now))
+            .and_then(|lock| {
+                let disk = Disk::create(&directory, RUN_JSON, &saved)?;
+                Ok(Self::open(directory.clone(), lock, disk, record, now))
+            })
             .map_err(|error| {
                 // Nothing of value is in it yet, and an empty run directory would only puzzle.
                 drop(fs::remove_dir_all(&directory));
@@ -95,16 +99,21 @@ impl Recorder {
             .clock
             .format(now, "%Y-%m-%d %H:%M:%S FlagperfLogger started.\n");
         recorder.log.append(&mut recorder.disk, first.as_bytes());
+        recorder.saved = saved;
         Ok(recorder)
     }
 
-    /// Writes the record as it stands and opens the files that grow.
-    fn open(directory: PathBuf, lock: Lock, record: RunRecord, now: Timestamp) -> io::Result<Self> {
-        let saved = json(&record);
-        let mut disk = Disk::create(&directory, RUN_JSON, &saved)?;
+    /// Opens the files that grow.
+    fn open(
+        directory: PathBuf,
+        lock: Lock,
+        mut disk: Disk,
+        record: RunRecord,
+        now: Timestamp,
+    ) -> Self {
         let events = Appender::open(&mut disk, EVENTS, Weight::Vital);
         let log = Appender::open(&mut disk, LOG, Weight::Vital);
-        Ok(Self {
+        Self {
             directory,
             clock: Clock::local(),
             disk,
@@ -116,11 +125,11 @@ impl Recorder {
             any_case: false,
             now,
             report: String::new(),
-            saved,
+            saved: Vec::new(),
             nodes_changed: false,
             steps: BTreeMap::new(),
-            lock,
-        })
+            _lock: lock,
+        }
     }
 
     /// The run directory.
@@ -156,6 +165,7 @@ impl Recorder {
         }
         line.push(b'\n');
         self.events.append(&mut self.disk, &line);
+        let results = self.record.results.len();
         let ended = self.fold.apply(&mut self.record, event);
         for (level, text) in readable::lines(event, !self.any_case) {
             self.say(level, &text);
@@ -164,11 +174,14 @@ impl Recorder {
             EventKind::CaseStarted { .. } => {
                 self.any_case = true;
                 // Once for all nodes: saving at each of hundreds would cost their number squared.
-                if std::mem::take(&mut self.nodes_changed) {
+                let nodes_changed = std::mem::take(&mut self.nodes_changed);
+                // The result of an earlier attempt is gone.
+                if nodes_changed || self.record.results.len() != results {
                     self.save(Durability::Process);
                 }
             }
             EventKind::NodeReady { .. } | EventKind::NodeBad(_) => self.nodes_changed = true,
+            EventKind::RunResumed { .. } => self.save(Durability::Process),
             EventKind::CaseEnded { .. } => {
                 if let Some(index) = ended {
                     self.close_case(index);
@@ -302,7 +315,6 @@ impl Recorder {
         self.say(Level::Info, "Stop FlagperfLogger.");
         self.save(Durability::Power);
         self.disk.close();
-        self.lock.release();
         self.disk.problems().to_vec()
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use flagperf_model::NodeName;
+use flagperf_text::shown;
 
 use super::{MOST_NODES, NodeSetError};
 
@@ -63,6 +64,14 @@ impl Element<'_> {
                     .fold(0u64, |sum, one| sum.saturating_add(one.count())),
             })
             .fold(1, u64::saturating_mul)
+    }
+
+    /// True if its names have nothing but digits.
+    fn is_number(&self) -> bool {
+        self.parts.iter().all(|part| match part {
+            Part::Text(text) => text.bytes().all(|byte| byte.is_ascii_digit()),
+            Part::Numbers(_) => true,
+        })
     }
 
     /// The longest of its names. If that one is valid, all are: they differ in digits only.
@@ -184,7 +193,13 @@ impl<'t> Parser<'t> {
                     self.at += 1;
                 }
                 Some(_) => {
-                    elements.push(self.element()?);
+                    let element = self.element()?;
+                    if comma.is_none()
+                        && let Some(before) = elements.last()
+                    {
+                        self.refuse_torn(before, &element)?;
+                    }
+                    elements.push(element);
                     comma = None;
                 }
             }
@@ -198,6 +213,25 @@ impl<'t> Parser<'t> {
             }
             None => Ok(elements),
         }
+    }
+
+    /// Blanks separate names, and so a number that belongs to the name before it would become a node of
+    /// its own.
+    fn refuse_torn(&self, before: &Element<'_>, number: &Element<'_>) -> Result<(), NodeSetError> {
+        if before.is_number() || !number.is_number() {
+            return Ok(());
+        }
+        // Who writes a node a line has separated them on purpose.
+        if self.text[before.span.end..number.span.start].contains('\n') {
+            return Ok(());
+        }
+        let name = shown(&self.text[before.span.clone()]);
+        let digits = shown(&self.text[number.span.clone()]);
+        let message = format!(
+            "a blank ends a name, so `{digits}` would be a node of its own; expected \
+             `{name}{digits}`, or `{name},{digits}` if there are such nodes"
+        );
+        Err(self.wrong(number.span.clone(), message))
     }
 
     fn element(&mut self) -> Result<Element<'t>, NodeSetError> {

@@ -185,11 +185,25 @@ fn names_that_could_be_syntax_or_options_are_refused() {
             "column 8: `=` cannot stand in the name of a node; a node is a name alone; \
              what is known about it goes into flagperf.toml",
         ),
+        (
+            "no 1",
+            "column 4: a blank ends a name, so `1` would be a node of its own; expected `no1`, \
+             or `no,1` if there are such nodes",
+        ),
+        (
+            "a,node\t[01-16] b",
+            "column 8: a blank ends a name, so `[01-16]` would be a node of its own; expected \
+             `node[01-16]`, or `node,[01-16]` if there are such nodes",
+        ),
     ] {
         assert_eq!(refusal(text), expected, "{text}");
     }
     // A blank or the end of a line separates; it never becomes part of a name.
     assert_eq!(names("a b\nc"), ["a", "b", "c"]);
+    // Numbers are names too: of processes, for one.
+    for text in ["12 34", "12 [34]", "a,12 34", "a\n12\n34", "a , 12 , 34"] {
+        assert_eq!(names(text)[names(text).len() - 1], "34", "{text}");
+    }
     let long = refusal(&format!("n[1-100000]{}", "x".repeat(200)));
     assert!(
         long.starts_with("column 1: node name `n100000xxx")

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,6 +87,7 @@ fn without_a_word_about_nodes_the_run_is_local() {
         inventory,
         Inventory {
             nodes: Vec::new(),
+            settled: BTreeSet::new(),
             timing: Timing {
                 connect: Duration::from_secs(20),
                 heartbeat: Duration::from_secs(2),
@@ -100,6 +101,14 @@ fn without_a_word_about_nodes_the_run_is_local() {
             container: None,
         }
     );
+}
+
+#[test]
+fn what_the_settings_say_of_a_nodes_launcher_or_host_is_settled() {
+    let text = "nodes = \"n[1-5]\"\nlauncher = \"ssh\"\n[node.\"n[1-2]\"]\nlauncher = \"ssh\"\n[node.n3]\nhost = \"x\"\n[node.n4]\nuser = \"u\"\n";
+    let inventory = accept(&settings(text), &list("n[2-5]"));
+    let settled: Vec<&str> = inventory.settled.iter().map(NodeName::as_str).collect();
+    assert_eq!(settled, ["n2", "n3"]);
 }
 
 #[test]

@@ -154,3 +154,32 @@ fn a_bad_size_is_a_failed_case_with_its_reason() {
         ran.stderr
     );
 }
+
+#[test]
+fn runs_that_start_at_once_share_a_results_directory() {
+    let place = Place::new();
+    place.case("quick", "sleep 0.5; echo '[FlagPerf Result]Rank 0 x=1.0'");
+    let runs: Vec<_> = (0..6).map(|_| place.start(&["quick"])).collect();
+    for run in runs {
+        let ended = run.end(60.0);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(place.path("results")).unwrap() {
+        let run = entry.unwrap();
+        let name = run.file_name().into_string().unwrap();
+        let text = read(&run.path().join("run.json"));
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(record["run"], name);
+        assert_eq!(record["state"], "finished");
+        assert_eq!(record["results"].as_array().unwrap().len(), 1);
+        assert_eq!(record["results"][0]["outcome"], "passed");
+        let log = read(
+            &run.path()
+                .join("quick/localhost_noderank0/benchmark.log.txt"),
+        );
+        assert_eq!(log.lines().count(), 1, "{log}");
+        names.push(name);
+    }
+    assert_eq!(names.len(), 6, "{names:?}");
+}

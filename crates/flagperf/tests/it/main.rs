@@ -14,6 +14,7 @@ mod end_to_end;
 mod interrupt;
 mod layers;
 mod misbehaviour;
+mod nodes;
 mod ranks;
 mod resume;
 mod support;

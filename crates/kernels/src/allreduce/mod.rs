@@ -27,6 +27,8 @@
 //! to shared memory.
 
 mod case;
+mod measure;
 mod vectors;
 
-pub(crate) use case::{LEAST, WARMUP_S, bus_factor, run, steady};
+pub(crate) use case::{VECTOR, run};
+pub(crate) use measure::{Ranks, measure};

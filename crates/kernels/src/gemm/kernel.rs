@@ -9,9 +9,9 @@
 
 use std::marker::PhantomData;
 
-use super::scalar::Scalar;
 #[cfg(test)]
-use super::scalar::{Bf16, F16};
+use super::narrow::{Bf16, F16};
+use super::scalar::Scalar;
 
 /// A number that partial sums are kept in.
 pub(super) trait Accumulator: Scalar {

@@ -10,6 +10,8 @@ mod check;
 mod grid;
 mod kernel;
 mod mapping;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod narrow;
 mod path;
 mod product;
 mod scalar;

@@ -296,15 +296,15 @@ impl Shared {
     }
 }
 
-/// Whom to blame: where ranks wait for one another, the one that did not complain itself; the first
-/// complaint, if all did.
+/// Whom to blame: where ranks wait for one another, the one that did not complain itself. If all did,
+/// the first complaint of another thing than a closed connection, which is what follows a complaint.
 fn choose(complaints: &[(u32, Verdict)]) -> Option<Verdict> {
     let complains = |rank: u32| complaints.iter().any(|(accuser, _)| *accuser == rank);
-    let mute = complaints
-        .iter()
-        .find(|(_, verdict)| !complains(verdict.culprit));
-    mute.or(complaints.first())
-        .map(|(_, verdict)| verdict.clone())
+    let mut all = complaints.iter();
+    let mute = all.find(|(_, verdict)| !complains(verdict.culprit));
+    let cause = || complaints.iter().find(|(_, v)| v.how != How::Closed);
+    let chosen = mute.or_else(cause).or(complaints.first());
+    chosen.map(|(_, verdict)| verdict.clone())
 }
 
 fn shut_links(state: &mut State) {
@@ -383,14 +383,17 @@ mod tests {
     #[test]
     fn of_ranks_that_wait_for_one_another_the_mute_one_is_to_blame() {
         let silent = |accuser: u32, culprit: u32| (accuser, Verdict::new(culprit, How::Silent(1)));
+        let closed = |accuser: u32, culprit: u32| (accuser, Verdict::new(culprit, How::Closed));
         let blamed = |complaints: &[(u32, Verdict)]| choose(complaints).map(|v| v.culprit);
         // Rank 1 is stopped; 2 waits for 1, 3 for 2, 0 for 3.
         assert_eq!(blamed(&[silent(3, 2), silent(0, 3), silent(2, 1)]), Some(1));
         // The link between 1 and 2 is cut, both complain.
         assert_eq!(blamed(&[silent(2, 1), silent(1, 2)]), Some(1));
         // Rank 2 gave up waiting for 1 and left, which 3 saw first.
-        let closed = (3, Verdict::new(2, How::Closed));
-        assert_eq!(blamed(&[closed, silent(2, 1)]), Some(1));
+        assert_eq!(blamed(&[closed(3, 2), silent(2, 1)]), Some(1));
+        // In a ring whose link from 1 to 2 is cut, 2 gives up and closes, so do 0 and 1 behind it.
+        let ring = [closed(1, 0), closed(0, 2), silent(2, 1)];
+        assert_eq!(blamed(&ring), Some(1));
         assert_eq!(blamed(&[]), None);
     }
 }

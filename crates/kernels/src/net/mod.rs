@@ -23,6 +23,7 @@ mod pair;
 mod reduce;
 mod ring;
 mod slice;
+mod slow;
 mod table;
 mod tournament;
 

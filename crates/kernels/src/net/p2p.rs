@@ -6,8 +6,8 @@
 //! of all pairs, of which each counts with its own median. `-bidirectional`: the bytes of both
 //! directions when both ranks send at the same time. `-latency`: half of the median round trip of one
 //! byte. `-slowest`: the slowest direction of any pair. `-pair`: every direction, or the ten slowest
-//! with more than eight nodes; all of them stand in `pairs.csv`. A slowest direction below 80 % of the
-//! median is noted as a slow link.
+//! with more than eight nodes; all of them stand in `pairs.csv`. Slow nodes and slow links are noted, see
+//! [`slow`].
 //!
 //! **Who meets whom.** A tournament: in each round disjoint pairs measure at once, until each pair
 //! has met. Pairs at once load the network as a job over all nodes would, and links that several
@@ -27,7 +27,8 @@
 //! **Warm-up.** Transfers both ways of growing size, until they take as long as a transfer shall.
 //!
 //! **Repetition.** One transfer there, one back, one both ways, a batch of round trips, in turn, for
-//! the pair's time and at least three times.
+//! the pair's time and at least three times. The batch takes as long as a transfer; where packets are
+//! lost it ends early.
 //!
 //! **Check.** Each page of a message carries its number, which the receiver compares within the time
 //! measured (one word in 512); of the last message each way every word is compared.
@@ -45,7 +46,7 @@ use flagperf_model::{Better, Phase, Unit, Verification, median};
 use super::mesh::Mesh;
 use super::pair::{Figures, Pair, Plan};
 use super::table::Table;
-use super::{generous, streams, tournament, with_mesh};
+use super::{generous, slow, streams, tournament, with_mesh};
 use crate::driver::{CaseError, Context};
 use crate::pattern::STAMP_EVERY;
 use crate::reporter::{Metric, Reporter};
@@ -242,16 +243,12 @@ fn report(
     let names = mesh.names();
     let all = format!("{} nodes", mesh.world());
     let report = &mut context.report;
-    for (metric, values) in [
-        (&metrics.bandwidth, table.rates()),
-        (&metrics.bidirectional, table.both()),
-        (&metrics.latency, table.latencies()),
-    ] {
-        let value = report.measurement(metric, &all, &values, checked.clone())?;
-        if metric.name == metrics.bandwidth.name {
-            report.classic(metric, value)?;
-        }
-    }
+    let figures = [
+        (&metrics.bandwidth, &table.rates()),
+        (&metrics.bidirectional, &table.both()),
+        (&metrics.latency, &table.latencies()),
+    ];
+    report.figures(&all, figures, &checked)?;
     if let Some(slowest) = table.directions().first() {
         let link = slowest.name(names);
         report.measurement(&metrics.slowest, &link, slowest.rates, checked.clone())?;
@@ -260,8 +257,8 @@ fn report(
         let link = direction.name(names);
         report.measurement(&metrics.pair, &link, direction.rates, checked.clone())?;
     }
-    if let Some(text) = table.slow_link(names) {
-        report.note("slow link", text)?;
+    for (key, text) in slow::notes(&table.directions(), names) {
+        report.note(key, text)?;
     }
     let out = context.cluster.as_ref().and_then(|c| c.out.as_deref());
     if let Some(out) = out {

@@ -25,6 +25,13 @@ const LEAST: usize = 3;
 const LEAST_TRIPS: u32 = 3;
 const MOST_TRIPS: u32 = 1000;
 
+/// Round trips that are ordered at once. On a link that loses packets some of them take a hundred
+/// thousand times as long as the others; what is ordered has to be waited for.
+const TRIPS_AT_ONCE: u32 = 16;
+
+/// A batch of round trips ends early when it has taken so many times as long as a transfer.
+const TRIPS_TRANSFERS: f64 = 2.0;
+
 /// Longest time of one transfer, in seconds: long enough that its start and end do not count, short
 /// enough for many repetitions.
 const TRANSFER_S: f64 = 0.05;
@@ -137,7 +144,7 @@ impl<'a> Pair<'a> {
         &mut self,
         mut watch: impl FnMut(&Figures, f64) -> Result<(), CaseError>,
     ) -> Result<Figures, CaseError> {
-        let round_trip_s = (self.trips(LEAST_TRIPS)? * 2e-6).max(1e-9);
+        let round_trip_s = (self.trips(LEAST_TRIPS, 0.0)? * 2e-6).max(1e-9);
         let transfer_s = transfer_s(self.plan.time, round_trip_s);
         let mut batch = self.calibrate(transfer_s)?;
         let trips = ((transfer_s / round_trip_s) as u32).clamp(LEAST_TRIPS, MOST_TRIPS);
@@ -154,7 +161,8 @@ impl<'a> Pair<'a> {
             figures
                 .both
                 .push(2.0 * bytes / self.transfer(Step::Both, &mut batch)? / 1e9);
-            figures.latency.push(self.trips(trips)?);
+            let latency = self.trips(trips, TRIPS_TRANSFERS * transfer_s)?;
+            figures.latency.push(latency);
             let remaining = time - seconds_since(begin);
             watch(&figures, remaining)?;
             if remaining <= 0.0 && figures.latency.len() >= LEAST {
@@ -257,22 +265,25 @@ impl<'a> Pair<'a> {
         Ok(seconds_since(begin))
     }
 
-    /// Half of the median round trip, in microseconds.
-    fn trips(&mut self, count: u32) -> Result<f64, CaseError> {
-        self.order(
-            Step::Trips(count),
-            Batch {
-                first: 0,
-                count: 0,
-                bytes: 0,
-            },
-        )?;
+    /// Half of the median round trip, in microseconds, of so many; fewer where they take longer than
+    /// `longest_s` seconds.
+    fn trips(&mut self, count: u32, longest_s: f64) -> Result<f64, CaseError> {
+        const NOTHING: Batch = Batch {
+            first: 0,
+            count: 0,
+            bytes: 0,
+        };
         let mut times = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            let begin = mono_ns();
-            self.signal(GO)?;
-            self.expect(GO)?;
-            times.push((mono_ns() - begin) as f64 / 1e3);
+        let all = mono_ns();
+        while times.len() < count as usize && (times.is_empty() || seconds_since(all) < longest_s) {
+            let ordered = TRIPS_AT_ONCE.min(count - times.len() as u32);
+            self.order(Step::Trips(ordered), NOTHING)?;
+            for _ in 0..ordered {
+                let begin = mono_ns();
+                self.signal(GO)?;
+                self.expect(GO)?;
+                times.push((mono_ns() - begin) as f64 / 1e3);
+            }
         }
         Ok(median(&times).unwrap_or_default() / 2.0)
     }

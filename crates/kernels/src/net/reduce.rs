@@ -12,6 +12,12 @@
 //! several connections to the next rank (`streams`), with one thread for each direction of each.
 //! Ranks sit in the ring in the order of the nodes.
 //!
+//! **Size.** 64 MiB, the default of the case within a machine. On links on which that takes long it is
+//! the largest power of two, from 64 KiB, with which an all-reduce takes at most a 20th of the
+//! duration, or 20 round trips for each step of the ring's two rounds there and back if that is longer (but no
+//! more than a second). Rank 0 tries sizes from the smallest up and decides for all; the size is noted as `bytes per rank`.
+//! A given `bytes` is kept whatever it takes.
+//!
 //! **Warm-up.** At least three repetitions, until two in succession differ by less than 2 %, or one
 //! second has passed.
 //!
@@ -26,147 +32,140 @@
 //! it early wait for the late ones, which counts as time (a few microseconds for each rank). Processors
 //! limit fast networks. Threads are not pinned. The vector is filled by the threads that receive it.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flagperf_model::{Better, Phase, Unit, Verification, median};
+use flagperf_model::Phase;
 
 use super::crew::{Crew, worse};
 use super::mesh::Mesh;
 use super::ring::{Job, Receiver, Sender};
 use super::slice::{Seat, Slice, Vector};
 use super::{generous, streams, with_mesh};
-use crate::allreduce::{LEAST, WARMUP_S, bus_factor, steady};
+use crate::allreduce::{Ranks, VECTOR, measure};
 use crate::clock::{mono_ns, seconds_since};
 use crate::driver::{CaseError, Context};
-use crate::reporter::Metric;
 
-/// Default vector, in bytes.
-const VECTOR: u64 = 64 << 20;
+/// Shortest vector that slow links get, in bytes.
+const SHORTEST: u64 = 64 << 10;
+
+/// All-reduces that fill the duration on a slow link.
+const REDUCES: f64 = 20.0;
+
+/// An all-reduce takes at least so many times as long as its steps take by themselves, unless that
+/// is longer than [`LONGEST_S`].
+const STEPS_TIMES: f64 = 20.0;
+
+/// See [`STEPS_TIMES`]; in seconds.
+const LONGEST_S: f64 = 1.0;
+
+/// From one trial to the next a vector grows at most by this factor: what a small one takes says
+/// little of a large one.
+const GROWTH: u64 = 4;
+
+/// Barriers of which the fastest tells the time of a round trip.
+const BARRIERS: u32 = 3;
 
 /// The piece of work that the connections belong to.
 const TAG: u32 = 0;
 
-/// Rank 0's decisions.
-const STOP: u64 = 0;
-const AGAIN: u64 = 1;
-
 /// Runs the case.
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
-    let bytes = context
-        .params
-        .integer("bytes", 4..=1 << 36)?
-        .unwrap_or(VECTOR)
-        .next_multiple_of(4);
+    let given = context.params.integer("bytes", 4..=1 << 36)?;
+    let given = given.map(|bytes| bytes.next_multiple_of(4));
     let streams = streams(context)?;
     let free = context.free_memory()?;
-    if bytes > free {
+    let most = given.unwrap_or(VECTOR);
+    if most > free {
         return Err(CaseError::Wrong(format!(
-            "a vector of {bytes} bytes is more than the free memory, {free}"
+            "a vector of {most} bytes is more than the free memory, {free}"
         )));
     }
     with_mesh(context, |context, mesh| {
         context.report.note("nodes", mesh.world().to_string())?;
-        context.report.note("bytes per rank", bytes.to_string())?;
         context.report.note("connections", streams.to_string())?;
         mesh.enter("the connecting of the ring", Duration::ZERO);
-        let mut ring = Ring::connect(mesh, bytes as usize / 4, streams)?;
-        measure(context, &mut ring, bytes)
+        let ways = Ways::open(mesh, streams)?;
+        context.report.phase(Phase::Warmup)?;
+        mesh.enter("the choice of a size", generous(Duration::ZERO));
+        let bytes = match given {
+            Some(bytes) => bytes,
+            None => choose(mesh, &ways, context.duration)?,
+        };
+        context.report.note("bytes per rank", bytes.to_string())?;
+        let mut ring = Ring::new(mesh, &ways, bytes)?;
+        let device = format!("{} nodes", ring.world());
+        measure(context, &mut ring, "interserver", &device, bytes)
     })
 }
 
-fn measure(context: &mut Context<'_>, ring: &mut Ring<'_>, bytes: u64) -> Result<(), CaseError> {
-    context.report.phase(Phase::Warmup)?;
-    let begin = mono_ns();
-    let mut times: Vec<f64> = Vec::new();
-    ring.mesh
-        .enter("the warm-up of the all-reduce", generous(Duration::ZERO));
-    while let Some(seconds) = {
-        let again = times.len() < LEAST || !(steady(&times) || seconds_since(begin) > WARMUP_S);
-        ring.repeat(again)?
-    } {
-        times.push(seconds);
-    }
-
-    context.report.phase(Phase::Measure)?;
-    let factor = bus_factor(ring.mesh.world());
-    let metrics = metrics();
-    let mut algorithm: Vec<f64> = Vec::new();
-    ring.mesh.enter("the all-reduce", generous(Duration::ZERO));
-    let begin = mono_ns();
+/// The size of a vector for a case of this duration, in bytes, the same in all ranks.
+fn choose(mesh: &mut Mesh, ways: &Ways, duration: Duration) -> Result<u64, CaseError> {
+    let steps_s = round_trip_s(mesh)? * f64::from(mesh.world() - 1);
+    let target_s = target_s(duration, steps_s);
+    let mut bytes = SHORTEST;
+    let mut repetition = 0;
     loop {
-        let remaining = context.duration.as_secs_f64() - seconds_since(begin);
-        if ring.mesh.rank() == 0
-            && context.report.live_is_due()
-            && let Some(value) = median(&algorithm)
-        {
-            context
-                .report
-                .live(&metrics[0], value * factor, remaining)?;
+        repetition += 1;
+        let mut ring = Ring::new(mesh, ways, bytes)?;
+        let seconds = ring.repeat(repetition)?;
+        let next = ring.agree(next_size(bytes, seconds, steps_s, target_s))?;
+        drop(ring);
+        if !(SHORTEST..=VECTOR).contains(&next) {
+            let problem = format!("a vector of {next} bytes");
+            return Err(mesh.protocol(0, &problem).into());
         }
-        match ring.repeat(remaining > 0.0 || algorithm.len() < LEAST)? {
-            Some(seconds) => algorithm.push(bytes as f64 / seconds / 1e9),
-            None => break,
+        if next <= bytes {
+            return Ok(next);
         }
+        bytes = next;
     }
+}
 
-    context.report.phase(Phase::Verify)?;
-    ring.mesh
-        .enter("the check of the sums", generous(Duration::ZERO));
-    ring.check(true)?;
-    // Rank 0 reports only after every rank has checked its own.
-    ring.mesh.barrier()?;
-    if ring.mesh.rank() == 0 {
-        let text = format!(
-            "one element in 61 of {} sums, every element of the last, exactly",
-            ring.repetition
-        );
-        let device = format!("{} nodes", ring.mesh.world());
-        let bus: Vec<f64> = algorithm.iter().map(|rate| rate * factor).collect();
-        for (metric, values) in metrics.iter().zip([&bus, &algorithm]) {
-            let checked = Verification::Checked(text.clone());
-            let value = context
-                .report
-                .measurement(metric, &device, values, checked)?;
-            if metric.name == metrics[0].name {
-                context.report.classic(metric, value)?;
-            }
-        }
+/// How long rank 0 waits for an answer of all others, in seconds.
+fn round_trip_s(mesh: &mut Mesh) -> Result<f64, CaseError> {
+    // What the others have to say to the first may have come before it is asked for.
+    mesh.barrier()?;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..BARRIERS {
+        let begin = mono_ns();
+        mesh.barrier()?;
+        fastest = fastest.min(seconds_since(begin));
     }
-    Ok(())
+    Ok(fastest)
 }
 
-fn metrics() -> [Metric; 2] {
-    let metric = |suffix: &str, definition: &str| Metric {
-        name: format!("interconnect-MPI_interserver-{suffix}"),
-        unit: Unit::GB_PER_S,
-        better: Better::Higher,
-        definition: definition.to_owned(),
-    };
-    [
-        metric(
-            "bandwidth",
-            "bus bandwidth of an all-reduce between nodes: bytes per rank / time of the slowest \
-             rank, times 2 (n - 1) / n for n ranks",
-        ),
-        metric(
-            "algbw",
-            "algorithm bandwidth of an all-reduce between nodes: bytes per rank / time of the \
-             slowest rank",
-        ),
-    ]
+/// How long an all-reduce may take, in seconds, if its steps take `steps_s` without data.
+fn target_s(duration: Duration, steps_s: f64) -> f64 {
+    let usual = duration.as_secs_f64() / REDUCES;
+    usual.max((steps_s * STEPS_TIMES).min(LONGEST_S))
 }
 
-/// This rank's place in the ring, with its connections.
-struct Ring<'a> {
-    mesh: &'a mut Mesh,
-    senders: Crew<()>,
-    receivers: Crew<Job>,
-    repetition: u64,
+/// The size to be tried after one that took `seconds`, of which its steps take `steps_s` whatever
+/// the size. One that is no larger is the last word.
+fn next_size(bytes: u64, seconds: f64, steps_s: f64, target_s: f64) -> u64 {
+    if seconds > target_s {
+        return (bytes / 2).max(SHORTEST);
+    }
+    let data_s = (seconds - steps_s).max(0.0);
+    let fits = |next: u64| steps_s + data_s * next as f64 / bytes as f64 <= target_s;
+    let mut next = bytes;
+    while next < VECTOR && next < bytes * GROWTH && fits(next * 2) {
+        next *= 2;
+    }
+    next
 }
 
-impl<'a> Ring<'a> {
-    fn connect(mesh: &'a mut Mesh, elements: usize, streams: u16) -> Result<Self, CaseError> {
+/// The connections to both neighbours.
+struct Ways {
+    seat: Seat,
+    outgoing: Vec<TcpStream>,
+    incoming: Vec<TcpStream>,
+}
+
+impl Ways {
+    fn open(mesh: &mut Mesh, streams: u16) -> Result<Self, CaseError> {
         let seat = Seat {
             rank: mesh.rank(),
             world: mesh.world(),
@@ -175,14 +174,37 @@ impl<'a> Ring<'a> {
         let dialled = mesh.dial(seat.next(), TAG, streams)?;
         let incoming = mesh.accept(seat.previous(), TAG, streams)?;
         let outgoing = mesh.confirm(dialled)?;
-        let links = mesh.watch(incoming.iter().chain(&outgoing))?;
+        Ok(Self {
+            seat,
+            outgoing,
+            incoming,
+        })
+    }
+}
+
+/// This rank's place in the ring, with a vector and the threads that work on it.
+struct Ring<'a> {
+    mesh: &'a mut Mesh,
+    senders: Crew<()>,
+    receivers: Crew<Job>,
+}
+
+impl<'a> Ring<'a> {
+    fn new(mesh: &'a mut Mesh, ways: &Ways, bytes: u64) -> Result<Self, CaseError> {
+        let seat = ways.seat;
+        let links = mesh.watch(ways.incoming.iter().chain(&ways.outgoing))?;
         let mut senders = Crew::new(Arc::clone(&links));
         let mut receivers = Crew::new(links);
-        let vector = Vector::new(elements)?;
+        let vector = Vector::new(bytes as usize / size_of::<f32>())?;
         let name = mesh.names().who(seat.rank);
-        for (index, (out, into)) in outgoing.into_iter().zip(incoming).enumerate() {
-            let slice = Slice::new(&vector, seat, index, usize::from(streams));
-            let mut sender = Sender::new(Arc::clone(&slice), out);
+        let copy = |peer: u32, stream: &TcpStream| {
+            let copied = stream.try_clone();
+            copied.map_err(|error| mesh.broken(peer, &error))
+        };
+        for (index, (out, into)) in ways.outgoing.iter().zip(&ways.incoming).enumerate() {
+            let slice = Slice::new(&vector, seat, index, ways.outgoing.len());
+            let mut sender = Sender::new(Arc::clone(&slice), copy(seat.next(), out)?);
+            let into = copy(seat.previous(), into)?;
             let mut receiver = Receiver::new(slice, into, name.clone());
             senders.add(format!("send{index}"), move |()| sender.send())?;
             receivers.add(format!("receive{index}"), move |job| receiver.work(job))?;
@@ -191,21 +213,46 @@ impl<'a> Ring<'a> {
             mesh,
             senders,
             receivers,
-            repetition: 0,
         })
     }
 
-    /// One all-reduce if rank 0 wants one. At rank 0, the time of the slowest rank in seconds; this
-    /// rank's own elsewhere.
-    fn repeat(&mut self, again: bool) -> Result<Option<f64>, CaseError> {
-        if self.mesh.agree(if again { AGAIN } else { STOP })? == STOP {
-            return Ok(None);
-        }
-        self.repetition += 1;
-        self.receivers.start(Job::Fill(self.repetition));
-        self.receivers
-            .finish()
-            .map_err(|error| error.explain(self.mesh))?;
+    /// Has each of the receiving threads, which own the vector, do something by itself.
+    fn each(&mut self, job: Job) -> Result<(), CaseError> {
+        self.receivers.start(job);
+        let done = self.receivers.finish();
+        done.map_err(|error| error.explain(self.mesh))
+    }
+}
+
+impl Ranks for Ring<'_> {
+    fn rank(&self) -> u32 {
+        self.mesh.rank()
+    }
+
+    fn world(&self) -> u32 {
+        self.mesh.world()
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        let stage = match phase {
+            Phase::Warmup => "the warm-up of the all-reduce",
+            Phase::Verify => "the check of the sums",
+            _ => "the all-reduce",
+        };
+        self.mesh.enter(stage, generous(Duration::ZERO));
+    }
+
+    fn agree(&mut self, word: u64) -> Result<u64, CaseError> {
+        Ok(self.mesh.agree(word)?)
+    }
+
+    fn barrier(&mut self) -> Result<(), CaseError> {
+        Ok(self.mesh.barrier()?)
+    }
+
+    /// Elsewhere than at rank 0 this rank's own time.
+    fn repeat(&mut self, repetition: u64) -> Result<f64, CaseError> {
+        self.each(Job::Fill(repetition))?;
         self.mesh.barrier()?;
         let begin = mono_ns();
         self.senders.start(());
@@ -218,11 +265,13 @@ impl<'a> Ring<'a> {
             (one, other) => one.and(other),
         };
         result.map_err(|error| error.explain(self.mesh))?;
-        self.check(false)?;
-        let times = self.mesh.gather(own.to_le_bytes().to_vec())?;
-        match times {
-            None => Ok(Some(own)),
-            Some(times) => slowest(&times).map(Some).map_err(|rank| {
+        self.each(Job::Check {
+            repetition,
+            all: false,
+        })?;
+        match self.mesh.gather(own.to_le_bytes().to_vec())? {
+            None => Ok(own),
+            Some(times) => slowest(&times).map_err(|rank| {
                 self.mesh
                     .protocol(rank, "a time that makes no sense")
                     .into()
@@ -230,14 +279,11 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Compares this rank's result with the sums of what all ranks put in.
-    fn check(&mut self, all: bool) -> Result<(), CaseError> {
-        self.receivers.start(Job::Check {
-            repetition: self.repetition,
-            all,
-        });
-        let checked = self.receivers.finish();
-        checked.map_err(|error| error.explain(self.mesh))
+    fn check(&mut self, repetition: u64) -> Result<(), CaseError> {
+        self.each(Job::Check {
+            repetition,
+            all: true,
+        })
     }
 }
 
@@ -267,5 +313,34 @@ mod tests {
         assert_eq!(slowest(&times(&[0.1, 0.4, 0.2])), Ok(0.4));
         assert_eq!(slowest(&times(&[0.1, f64::NAN])), Err(1));
         assert_eq!(slowest(&[vec![0; 3]]), Err(0));
+    }
+
+    /// The size that is settled on where the time is proportional to the size, and the time of all
+    /// trials.
+    fn settled(bytes_per_s: f64, steps_s: f64, duration_s: u64) -> (u64, f64) {
+        let target_s = target_s(Duration::from_secs(duration_s), steps_s);
+        let (mut bytes, mut total) = (SHORTEST, 0.0);
+        loop {
+            let seconds = steps_s + bytes as f64 / bytes_per_s;
+            total += seconds;
+            let next = next_size(bytes, seconds, steps_s, target_s);
+            if next <= bytes {
+                return (next, total);
+            }
+            bytes = next;
+        }
+    }
+
+    #[test]
+    fn slow_links_get_a_vector_that_fits_their_rate() {
+        // 10 Gbit/s between two nodes, 200 and 10 Mbit/s between three, a modem, a satellite.
+        assert_eq!(settled(1.25e9, 1e-4, 5).0, VECTOR);
+        assert_eq!(settled(18.75e6, 1e-4, 5).0, 4 << 20);
+        assert_eq!(settled(0.9375e6, 1e-4, 5).0, 128 << 10);
+        assert_eq!(settled(7000.0, 1e-4, 5).0, SHORTEST);
+        assert_eq!(settled(12.5e6, 0.5, 5).0, 4 << 20);
+        for rate in [1e6, 1e7, 1e8, 1e9] {
+            assert!(settled(rate, 1e-4, 5).1 < 0.5, "{rate}");
+        }
     }
 }

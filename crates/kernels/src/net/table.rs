@@ -1,4 +1,4 @@
-//! The figures of all pairs: what is told of them, and which link is slow.
+//! The figures of all pairs, and what is told of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,9 +7,6 @@ use flagperf_model::{Spread, median};
 
 use super::mesh::Names;
 use super::pair::Figures;
-
-/// A link is slow below this share of the median of all.
-const SLOW: f64 = 0.8;
 
 /// With more nodes than this not every direction is told, only the slowest ones.
 const MOST_NODES: u32 = 8;
@@ -103,38 +100,6 @@ impl Table {
             all.truncate(SLOWEST);
         }
         all
-    }
-
-    /// What is to be said of a slow link, if there is one among several.
-    pub(super) fn slow_link(&self, names: &Names) -> Option<String> {
-        let all = self.directions();
-        if self.pairs.len() < 2 {
-            return None;
-        }
-        let middle = median(&self.rates())?;
-        let slowest = all.first()?;
-        let slow = all.iter().filter(|d| d.rate < SLOW * middle).count();
-        if slow == 0 {
-            return None;
-        }
-        let mut text = format!(
-            "{}: {} GB/s, {:.0} % of the median {} GB/s",
-            slowest.name(names),
-            digits(slowest.rate),
-            100.0 * slowest.rate / middle,
-            digits(middle)
-        );
-        if slow > 1 {
-            let others = slow - 1;
-            let noun = if others == 1 {
-                "direction"
-            } else {
-                "directions"
-            };
-            // Writing to a string cannot fail.
-            let _written = write!(text, "; {others} more {noun} below {:.0} %", SLOW * 100.0);
-        }
-        Some(text)
     }
 
     /// The whole table as comma-separated values, one direction a line.
@@ -234,15 +199,6 @@ fn direction(from: u32, to: u32, rates: &[f64]) -> Option<Direction<'_>> {
     })
 }
 
-/// Three significant digits, so that a slow link does not become 0.
-fn digits(value: f64) -> String {
-    if value >= 100.0 || value <= 0.0 {
-        return format!("{value:.0}");
-    }
-    let decimals = (2 - value.log10().floor() as i32).clamp(0, 12) as usize;
-    format!("{value:.decimals$}")
-}
-
 fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
@@ -290,27 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_link_is_named_with_its_direction() {
+    fn of_many_directions_the_slowest_are_told() {
         let mut table = table(20);
-        assert_eq!(table.slow_link(&names(20)), None);
-        slow(&mut table, 3, 17, 2.81);
-        assert_eq!(table.slow_link(&names(20)), None);
         slow(&mut table, 3, 17, 1.2);
-        let text = "node17>node03: 1.20 GB/s, 34 % of the median 3.50 GB/s";
-        assert_eq!(table.slow_link(&names(20)).as_deref(), Some(text));
-        slow(&mut table, 4, 5, 1.3);
-        slow(&mut table, 4, 6, 1.4);
-        let more = format!("{text}; 2 more directions below 80 %");
-        assert_eq!(table.slow_link(&names(20)), Some(more));
         assert_eq!(table.directions()[0].name(&names(20)), "node17>node03");
         assert_eq!(table.told(20).len(), 10);
     }
 
     #[test]
-    fn two_nodes_have_one_link_and_no_slow_one() {
+    fn of_two_nodes_the_repetitions_count() {
         let mut table = table(2);
         slow(&mut table, 0, 1, 0.1);
-        assert_eq!(table.slow_link(&names(2)), None);
         assert_eq!(table.rates(), [3.4, 3.5, 3.6, 0.1]);
         assert_eq!(table.latencies(), [20.0, 10.0]);
         assert_eq!(table.told(2).len(), 2);
@@ -337,12 +283,6 @@ mod tests {
              a,\"b,c\",0,1,3.5,3.4,3.6,3,6,15\n\
              \"b,c\",a,1,0,3.5,3.5,3.5,1,6,15\n"
         );
-    }
-
-    #[test]
-    fn digits_of_small_and_large_rates() {
-        let texts = [0.012_345, 1.2, 34.56, 345.6].map(digits);
-        assert_eq!(texts, ["0.0123", "1.20", "34.6", "346"]);
     }
 
     #[test]

@@ -130,22 +130,15 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
     pair.end.check_all(pair.messages)?;
     // Rank 0 reports only after rank 1 has checked too.
     pair.end.segment().barrier()?;
-    let text = format!(
+    let checked = Verification::Checked(format!(
         "numbers in each page of {} messages, every word of the last",
         pair.messages
-    );
+    ));
     pair.end.leave();
     drop(pinned);
     if context.rank == 0 {
-        for (metric, values) in metrics.iter().zip(&values) {
-            let checked = Verification::Checked(text.clone());
-            let value = context
-                .report
-                .measurement(metric, &device, values, checked)?;
-            if metric.name == metrics[0].name {
-                context.report.classic(metric, value)?;
-            }
-        }
+        let figures = metrics.iter().zip(&values);
+        context.report.figures(&device, figures, &checked)?;
     }
     Ok(())
 }

@@ -93,17 +93,9 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
         segment.barrier()?;
         segment.leave();
     }
-    let checked = arrays.check()?;
-    for ((metric, rates), op) in metrics.iter().zip(&rates).zip(Op::ALL) {
-        let checked = Verification::Checked(checked.clone());
-        let value = context
-            .report
-            .measurement(metric, &device, rates, checked)?;
-        if op == Op::Copy {
-            context.report.classic(metric, value)?;
-        }
-    }
-    Ok(())
+    let checked = Verification::Checked(arrays.check()?);
+    let figures = metrics.iter().zip(&rates);
+    Ok(context.report.figures(&device, figures, &checked)?)
 }
 
 fn metric(op: Op) -> Metric {

@@ -81,21 +81,12 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shapes that this processor can run.
     pub(crate) fn available() -> Vec<Self> {
-        let mut shapes = vec![Self {
+        let plain = Self {
             name: "plain",
             fused: false,
             run: plain,
-        }];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-                shapes.extend(avx2::SHAPES);
-            }
-            if std::is_x86_feature_detected!("avx512f") {
-                shapes.extend(avx512::SHAPES);
-            }
-        }
-        shapes
+        };
+        [vec![plain], vector_shapes()].concat()
     }
 
     /// Runs the loop of `op`.
@@ -108,6 +99,25 @@ impl Shape {
         // SAFETY: passed on to the caller; shapes come from `available`, so the features are there.
         unsafe { (self.run)(op, operands) }
     }
+}
+
+/// The shapes in vector instructions that this processor has.
+#[cfg(target_arch = "x86_64")]
+fn vector_shapes() -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        shapes.extend(avx2::SHAPES);
+    }
+    if std::is_x86_feature_detected!("avx512f") {
+        shapes.extend(avx512::SHAPES);
+    }
+    shapes
+}
+
+/// None are written for other architectures.
+#[cfg(not(target_arch = "x86_64"))]
+fn vector_shapes() -> Vec<Shape> {
+    Vec::new()
 }
 
 /// The loops as the compiler makes them from plain code.

@@ -332,13 +332,54 @@ fn the_slow_link_is_named() {
         note.starts_with("a>c: ") || note.starts_with("c>a: "),
         "{note}"
     );
-    assert!(note.contains(" % of the median "), "{note}");
+    assert!(note.contains(" % of the usual "), "{note}");
+    assert_eq!(printed[0].note("slow node"), None);
     let slowest = printed[0].measurements()[3];
     assert!(slowest.metric.as_str().ends_with("-slowest"));
     assert!(["a>c", "c>a"].contains(&slowest.device.as_deref().unwrap()));
     // 5 MB/s, and what fits into buffers on the way.
     assert!(slowest.value < 0.02, "{}", slowest.value);
     assert!(printed[0].measurements()[0].value > 5.0 * slowest.value);
+}
+
+#[test]
+fn a_link_that_loses_packets_is_measured_in_time() {
+    let stutter = Spoil::Stutter {
+        every: 32,
+        pause: Duration::from_millis(200),
+    };
+    let (_relay, clusters) = with_relay(2, stutter);
+    let begin = Instant::now();
+    let printed = ranks(|| p2p(2000, &[]), clusters);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(printed[0].end, CaseEnd::Passed, "{}", printed[0].failure());
+    let latency = printed[0].measurements()[2];
+    // The median is of the round trips that were not held up.
+    assert!(latency.value < 20_000.0, "{} us", latency.value);
+}
+
+#[test]
+fn slow_links_get_a_vector_of_their_size() {
+    let (_relay, clusters) = with_relay(3, Spoil::Throttle { bytes_per_s: 5e6 });
+    let begin = Instant::now();
+    let printed = ranks(|| args("allreduce-tcp", 600, &[]), clusters);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    let sizes: Vec<u64> = printed
+        .iter()
+        .map(|rank| {
+            assert_eq!(rank.end, CaseEnd::Passed, "{}", rank.failure());
+            rank.note("bytes per rank").unwrap().parse().unwrap()
+        })
+        .collect();
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+    // 30 ms of what a connection in the ring carries at 5 MB/s, and what fits into buffers.
+    assert!(
+        sizes[0] >= 64 << 10 && sizes[0] <= 4 << 20 && sizes[0].is_power_of_two(),
+        "{sizes:?}"
+    );
+    let algorithm = printed[0].measurements()[1];
+    let slowest = sizes[0] as f64 / algorithm.value / 1e9;
+    assert!(slowest < 0.6, "{slowest} s for an all-reduce");
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub(crate) enum Spoil {
     EveryFloat { stream: u16 },
     /// Carries so much a second, in each direction of each connection.
     Throttle { bytes_per_s: f64 },
+    /// Holds what has come back for so long once in so many times, as TCP does where packets are
+    /// lost.
+    Stutter { every: u32, pause: Duration },
 }
 
 /// Ends when dropped.
@@ -86,6 +89,7 @@ fn carry(mut caller: TcpStream, target: u16, spoil: Spoil) {
 fn pump(mut from: TcpStream, mut to: TcpStream, link: Option<u16>, spoil: Spoil, forth: bool) {
     let mut buffer = vec![0; 16 << 10];
     let mut carried = 0;
+    let mut times = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &mut buffer[..count];
         match (spoil, link) {
@@ -103,6 +107,12 @@ fn pump(mut from: TcpStream, mut to: TcpStream, link: Option<u16>, spoil: Spoil,
             }
             (Spoil::Throttle { bytes_per_s }, Some(_)) => {
                 thread::sleep(Duration::from_secs_f64(count as f64 / bytes_per_s));
+            }
+            (Spoil::Stutter { every, pause }, Some(_)) if !forth => {
+                times += 1;
+                if times % every == 0 {
+                    thread::sleep(pause);
+                }
             }
             _ => {}
         }

@@ -40,6 +40,7 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         unsupported: None,
         skipped: None,
         left_out: Vec::new(),
+        directory: None,
         named: false,
         tasks: vec![NodeTask {
             node: node(),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use flagperf_library::{Library, PlanNode, PlanRequest, plan};
+use flagperf_library::{Library, PlanNode, PlanRequest, plan, replan};
 use flagperf_model::{
     CpuFacts, Environment, Launcher, MachineFacts, NodeName, NodeSpec, NumaNode, Plan,
     ProgramSource, RunId,
@@ -432,6 +432,48 @@ fn a_missing_node_stops_only_cases_that_span_all() {
     );
     wish.nodes[2].facts = None;
     assert_eq!(wish.plan().unwrap_err(), "there is no node to run on");
+}
+
+#[test]
+fn a_node_that_is_back_gets_its_part() {
+    let root = tempfile::tempdir().unwrap();
+    for scope in ["all", "each"] {
+        let mut wish = Wish::new(&["own"], &[]);
+        wish.library = own(root.path(), scope);
+        wish.rounds = 2;
+        wish.nodes = nodes(&["a", "b", "c"]);
+        let whole = wish.plan().unwrap();
+        wish.nodes[1].facts = None;
+        let mut plan = wish.plan().unwrap();
+        let short = plan.clone();
+        let here =
+            |missing: &'static str| move |name: &NodeName| (name.as_str() != missing).then(machine);
+        let master = ("10.0.0.1", 29500);
+        replan(&mut plan, &[0, 1], here("b"), master).unwrap();
+        assert_eq!(plan, short, "the same nodes make the same plan");
+        replan(&mut plan, &[1], here(""), master).unwrap();
+        assert_eq!(
+            (&plan.cases[0], &plan.cases[1]),
+            (&short.cases[0], &whole.cases[1])
+        );
+        replan(&mut plan, &[0], here(""), master).unwrap();
+        assert_eq!(plan, whole);
+
+        // Another is gone, and the port is taken.
+        replan(&mut plan, &[0], here("c"), ("10.0.0.2", 4000)).unwrap();
+        let case = &plan.cases[0];
+        let on: Vec<&str> = case.tasks.iter().map(|task| task.node.as_str()).collect();
+        if scope == "all" {
+            assert!(on.is_empty(), "{on:?}");
+            let skipped = case.skipped.as_deref();
+            assert_eq!(skipped, Some("it spans all nodes, and one is missing: c"));
+        } else {
+            assert_eq!(on, ["a", "b"]);
+            assert_eq!(case.tasks[1].processes[0].env["MASTER_PORT"], "4000");
+        }
+        plan.duration_s = None;
+        assert!(replan(&mut plan, &[0], here(""), master).is_err());
+    }
 }
 
 const OWN: &str = r#"

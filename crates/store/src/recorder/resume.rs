@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use flagperf_model::{Outcome, RunState};
+use flagperf_model::{Plan, RunRecord, Timestamp};
 
-use super::Recorder;
+use super::{Recorder, json};
 use crate::create::CreateError;
-use crate::disk::plain;
+use crate::disk::{Disk, plain};
 use crate::lock::Lock;
 use crate::read::{ReadError, read_run};
 
@@ -40,15 +40,54 @@ pub enum ReopenError {
     Write(CreateError),
 }
 
+/// A run whose record has been read to go on with it. Nobody else can take it up meanwhile, and nothing
+/// of it has been changed: dropping this leaves everything as it was.
+#[derive(Debug)]
+pub struct EarlierRun {
+    directory: PathBuf,
+    record: RunRecord,
+    /// When its last event came.
+    last: Timestamp,
+    lock: Lock,
+}
+
+impl EarlierRun {
+    /// The run directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The record as it was left. A case that ran when it was cut off is among the results, as lost.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Goes on with the run. `plan` is what is recorded as its plan from now on; the record changes with
+    /// the next event, which is to be `RunResumed`. Results stay until their rounds begin again. The
+    /// events of all attempts stay in `events.jsonl`.
+    ///
+    /// # Errors
+    ///
+    /// The run directory cannot be written.
+    pub fn resume(self, plan: Plan) -> Result<Recorder, CreateError> {
+        let mut record = self.record;
+        record.plan = plan;
+        let disk = Disk::open(&self.directory, json(&record).len())
+            .map_err(|error| CreateError::new(&self.directory, error))?;
+        let mut recorder = Recorder::open(self.directory, self.lock, disk, record, self.last);
+        recorder.events.continue_after(&mut recorder.disk);
+        recorder.log.continue_after(&mut recorder.disk);
+        Ok(recorder)
+    }
+}
+
 impl Recorder {
-    /// Opens the record of a run to go on with it. Results that are not failures stay; those of the
-    /// other rounds are dropped from the record, and take their place at its end when they come.
-    /// The events of both attempts stay in `events.jsonl`.
+    /// Reads the record of a run to go on with it, and keeps others from doing so.
     ///
     /// # Errors
     ///
     /// The run is still going on, its plan is lost, or its directory cannot be read or written.
-    pub fn reopen(directory: &Path) -> Result<Self, ReopenError> {
+    pub fn reopen(directory: &Path) -> Result<EarlierRun, ReopenError> {
         let path = directory.to_owned();
         // Read first, so that nothing is written into what is no run directory.
         read_run(directory)?;
@@ -58,9 +97,8 @@ impl Recorder {
         })?;
         // Only now does nobody write any more.
         let loaded = read_run(directory)?;
-        let mut record = loaded.record;
+        let record = loaded.record;
         if record.plan.cases.is_empty() {
-            lock.release();
             let reason = loaded
                 .missing
                 .into_iter()
@@ -68,35 +106,14 @@ impl Recorder {
             let reason = reason.unwrap_or_else(|| "run.json names no case".to_owned());
             return Err(ReopenError::NoPlan { path, reason });
         }
-        record.results.retain(|result| !result.outcome.is_failure());
-        record.ended = None;
-        record.state = RunState::Running;
-        let now = loaded
-            .events
-            .last()
-            .map_or(record.started, |event| event.at);
-        let mut recorder = Self::open(path, lock, record, now)
-            .map_err(|error| ReopenError::Write(CreateError::new(directory, error)))?;
-        recorder.events.continue_after(&mut recorder.disk);
-        recorder.log.continue_after(&mut recorder.disk);
-        Ok(recorder)
-    }
-
-    /// The places in the plan of the rounds that have not passed. A round that the plan says cannot
-    /// run here is done as soon as that has been recorded.
-    pub fn remaining(&self) -> Vec<usize> {
-        let record = &self.record;
-        let cases = record.plan.cases.iter().enumerate();
-        cases
-            .filter(|(_, planned)| {
-                !record.results.iter().any(|result| {
-                    result.case == *planned.name()
-                        && result.round == planned.round
-                        && (result.outcome == Outcome::Passed || planned.unsupported.is_some())
-                })
-            })
-            .map(|(place, _)| place)
-            .collect()
+        let last = loaded.events.last();
+        let last = last.map_or(record.started, |event| event.at);
+        Ok(EarlierRun {
+            directory: path,
+            record,
+            last,
+            lock,
+        })
     }
 
     /// Gives the directory of an earlier attempt another name, so that files of two attempts do not

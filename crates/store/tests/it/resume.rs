@@ -1,7 +1,8 @@
 //! Runs that are taken up again.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flagperf_model::{Cause, Event, EventKind, Outcome, PlannedCase, RunState, Stage};
 use flagperf_store::{Recorder, ReopenError, read_run};
@@ -10,9 +11,13 @@ use crate::support::{
     begin, end_case, event, exit_3, node, passing_case, planned, samples, small_run, start_case,
 };
 
-fn resumed(recorder: &mut Recorder, at: i64) {
-    let remaining = recorder.remaining().len() as u32;
-    let passed = recorder.record().plan.cases.len() as u32 - remaining;
+/// Takes a run up again, with the same plan.
+fn resumed(directory: &Path, at: i64) -> Recorder {
+    let earlier = Recorder::reopen(directory).unwrap();
+    let plan = earlier.record().plan.clone();
+    let remaining = earlier.record().remaining().len() as u32;
+    let passed = plan.cases.len() as u32 - remaining;
+    let mut recorder = earlier.resume(plan).unwrap();
     recorder.event(&event(
         at,
         EventKind::RunResumed {
@@ -21,6 +26,21 @@ fn resumed(recorder: &mut Recorder, at: i64) {
             cases: remaining,
         },
     ));
+    recorder
+}
+
+/// Names and contents of all files of a directory and those below it.
+fn everything(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(everything(&path));
+        } else {
+            found.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    found
 }
 
 fn run_ended(recorder: &mut Recorder, at: i64) {
@@ -76,16 +96,16 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
     let (directory, cases) = cut_off(place.path());
     let passed = read_run(&directory).unwrap().record.results[0].clone();
 
-    let mut recorder = Recorder::reopen(&directory).unwrap();
+    let mut recorder = resumed(&directory, 100);
     assert_eq!(recorder.directory(), directory);
     assert_eq!(recorder.record().state, RunState::Running);
-    assert_eq!(results(&recorder), ["x 1 passed"]);
-    assert_eq!(recorder.remaining(), [1, 2, 3]);
-    resumed(&mut recorder, 100);
+    assert_eq!(results(&recorder), ["x 1 passed", "x 2 failed", "x 3 lost"]);
+    events_alone_agree(&directory);
+    assert_eq!(recorder.record().remaining(), [1, 2, 3]);
     for (index, at) in [(1, 110), (2, 130), (3, 150)] {
         passing_case(&mut recorder, &cases[index], at);
     }
-    assert_eq!(recorder.remaining(), [0usize; 0]);
+    assert_eq!(recorder.record().remaining(), [0usize; 0]);
     run_ended(&mut recorder, 170);
     assert_eq!(recorder.finish(RunState::Finished), [""; 0]);
 
@@ -157,21 +177,26 @@ fn a_run_with_failures_may_be_taken_up_again_and_again() {
     let (directory, _) = small_run(place.path(), 1);
     let crash = planned("crash", 1, 1);
     for attempt in 0..3 {
-        let mut recorder = Recorder::reopen(&directory).unwrap();
-        assert_eq!(results(&recorder), ["computation-FP64 1 passed"]);
+        // Each begins after the one before it has ended.
+        let attempt = attempt * 100;
+        let mut recorder = resumed(&directory, 100 + attempt);
         assert_eq!(
-            (recorder.remaining(), recorder.record().ended),
+            (recorder.record().remaining(), recorder.record().ended),
             (vec![1], None)
         );
-        resumed(&mut recorder, 100 + attempt);
+        assert_eq!(
+            results(&recorder),
+            ["computation-FP64 1 passed", "crash 1 failed"]
+        );
         start_case(&mut recorder, &crash, 110 + attempt);
-        recorder.output(0, 0, format!("attempt {attempt}\n").as_bytes());
+        assert_eq!(results(&recorder), ["computation-FP64 1 passed"]);
+        recorder.output(0, 0, format!("attempt {}\n", attempt / 100).as_bytes());
         let outcome = Outcome::Failed {
             node: node(),
             stage: Stage::Run,
             cause: Cause::Exit {
                 rank: 0,
-                status: attempt as i32 + 1,
+                status: attempt as i32 / 100 + 1,
             },
             also: Vec::new(),
         };
@@ -207,16 +232,15 @@ fn what_the_plan_cannot_run_is_done_when_it_has_been_told() {
     };
     let mut recorder = begin(place.path(), cases.clone(), 1);
     let directory = recorder.directory().to_owned();
-    assert_eq!(recorder.remaining(), [0, 1, 2]);
+    assert_eq!(recorder.record().remaining(), [0, 1, 2]);
     end_case(&mut recorder, &cases[0], 2, feature());
     // A case that finds out by itself may find something else the next time.
     end_case(&mut recorder, &cases[2], 3, feature());
-    assert_eq!(recorder.remaining(), [1, 2]);
+    assert_eq!(recorder.record().remaining(), [1, 2]);
     drop(recorder);
 
-    let mut recorder = Recorder::reopen(&directory).unwrap();
-    assert_eq!(recorder.remaining(), [1, 2]);
-    resumed(&mut recorder, 10);
+    let mut recorder = resumed(&directory, 10);
+    assert_eq!(recorder.record().remaining(), [1, 2]);
     passing_case(&mut recorder, &cases[2], 20);
     end_case(&mut recorder, &cases[1], 31, feature());
     assert_eq!(
@@ -239,8 +263,7 @@ fn a_torn_last_line_gets_its_end() {
         fs::write(&path, bytes).unwrap();
     }
     let before = read_run(&directory).unwrap().events.len();
-    let mut recorder = Recorder::reopen(&directory).unwrap();
-    resumed(&mut recorder, 100);
+    let mut recorder = resumed(&directory, 100);
     passing_case(&mut recorder, &cases[1], 110);
     drop(recorder);
     let run = read_run(&directory).unwrap();
@@ -273,10 +296,9 @@ fn a_run_has_one_writer() {
         Recorder::reopen(&directory),
         Err(ReopenError::Running { .. })
     ));
-    second.finish(RunState::Interrupted);
-    Recorder::reopen(&directory)
-        .unwrap()
-        .finish(RunState::Finished);
+    drop(second);
+    resumed(&directory, 10).finish(RunState::Interrupted);
+    resumed(&directory, 20).finish(RunState::Finished);
 }
 
 #[test]
@@ -298,11 +320,90 @@ fn without_its_plan_a_run_cannot_go_on() {
     fs::write(directory.join("run.json"), json).unwrap();
     fs::remove_file(directory.join("events.jsonl")).unwrap();
     // Events that are lost are no obstacle.
-    let recorder = Recorder::reopen(&directory).unwrap();
-    assert_eq!(results(&recorder), ["x 1 passed"]);
+    let earlier = Recorder::reopen(&directory).unwrap();
+    let kept = &earlier.record().results;
+    assert_eq!((kept.len(), &kept[0].outcome), (2, &Outcome::Passed));
     assert!(matches!(
         Recorder::reopen(place.path()),
         Err(ReopenError::Read(_))
     ));
     assert!(!place.path().join(".lock").exists());
+}
+
+#[test]
+fn a_run_that_is_not_gone_on_with_stays_as_it_was() {
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (finished, _) = small_run(places[0].path(), 1);
+    let (killed, _) = cut_off(places[1].path());
+    // What a process that was killed leaves behind.
+    fs::write(killed.join(".lock"), "").unwrap();
+    for (directory, locked) in [(finished, false), (killed, true)] {
+        let mut before = everything(&directory);
+        let earlier = Recorder::reopen(&directory).unwrap();
+        assert!(!earlier.record().remaining().is_empty());
+        drop(earlier);
+        if locked {
+            before.remove(&directory.join(".lock"));
+        }
+        assert!(everything(&directory) == before, "{directory:?}");
+    }
+}
+
+#[test]
+fn a_failure_stays_until_its_round_runs_again() {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, cases) = cut_off(place.path());
+    let before = read_run(&directory).unwrap().record.results;
+    let json = || fs::read_to_string(directory.join("run.json")).unwrap();
+
+    // Stopped before its first case.
+    let mut recorder = resumed(&directory, 100);
+    assert!(json().contains(r#""state": "running""#), "{}", json());
+    recorder.event(&event(101, EventKind::Interrupted { count: 1 }));
+    for case in &cases[1..] {
+        end_case(&mut recorder, case, 102, Outcome::NotRun);
+    }
+    run_ended(&mut recorder, 103);
+    recorder.finish(RunState::Interrupted);
+    let run = read_run(&directory).unwrap();
+    assert_eq!(run.record.results[..3], before);
+    assert_eq!(run.record.results[3].outcome, Outcome::NotRun);
+    events_alone_agree(&directory);
+
+    // Cut off in its second case: the failure of the first attempt is not taken for the second's.
+    let mut recorder = resumed(&directory, 200);
+    passing_case(&mut recorder, &cases[1], 210);
+    let stale = json();
+    start_case(&mut recorder, &cases[2], 230);
+    assert!(!json().contains(r#""lost""#), "{}", json());
+    drop(recorder);
+    for json in [json(), stale] {
+        fs::write(directory.join("run.json"), json).unwrap();
+        let run = read_run(&directory).unwrap();
+        let results = run.record.results;
+        let of_round = |round| results.iter().find(|result| result.round == round).unwrap();
+        assert_eq!(results.len(), 4);
+        assert_eq!(of_round(2).outcome, Outcome::Passed);
+        let lost = of_round(3);
+        assert!(matches!(lost.outcome, Outcome::Lost { .. }), "{lost:?}");
+        assert!(lost.started > before[2].ended, "{lost:?}");
+        events_alone_agree(&directory);
+    }
+}
+
+#[test]
+fn events_tell_that_a_run_goes_on_before_its_record_does() {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, _) = small_run(place.path(), 1);
+    let json = fs::read(directory.join("run.json")).unwrap();
+    let before = read_run(&directory).unwrap().record;
+    assert!(before.ended.is_some());
+    drop(resumed(&directory, 100));
+    fs::write(directory.join("run.json"), json).unwrap();
+    let run = read_run(&directory).unwrap();
+    assert_eq!(
+        (run.record.ended, run.record.state),
+        (None, RunState::Running)
+    );
+    assert_eq!(run.record.results, before.results);
 }

@@ -57,6 +57,7 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         unsupported: None,
         skipped: None,
         left_out: Vec::new(),
+        directory: None,
         named: false,
         tasks: vec![NodeTask {
             node: node(),
@@ -102,6 +103,8 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
             },
+            duration_s: None,
+            master_port: None,
             cases,
         },
         nodes: vec![NodeRecord {

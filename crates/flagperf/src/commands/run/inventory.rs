@@ -1,12 +1,11 @@
 //! Which nodes a run has, and how they are reached: command line, environment, `flagperf.toml`.
 
 use std::path::Path;
-use std::process::Command;
 
 use flagperf_config::{Choice, ContainerChoice, Inventory, NodeSource};
-use flagperf_host::Root;
 use flagperf_model::{ContainerOptions, Launcher, NodeName, NodeSpec, Plan, ProgramSource};
 
+use super::{asked, here};
 use crate::cli::{ContainerArgs, NodeArgs};
 use crate::exit::Failure;
 
@@ -14,10 +13,13 @@ use crate::exit::Failure;
 const SETTINGS: &str = "flagperf.toml";
 
 /// The nodes that the user asked for; this machine alone if for none.
-pub(super) fn inventory(args: &NodeArgs, container: &ContainerArgs) -> Result<Inventory, Failure> {
+pub(super) async fn inventory(
+    args: &NodeArgs,
+    container: &ContainerArgs,
+) -> Result<Inventory, Failure> {
     let settings = settings(args.config.as_deref())?;
     let choice = Choice {
-        nodes: source(args)?,
+        nodes: source(args).await?,
         launcher: args.launcher,
         exec: args.exec.clone(),
         ssh_config: args.ssh_config.clone(),
@@ -33,7 +35,7 @@ pub(super) fn inventory(args: &NodeArgs, container: &ContainerArgs) -> Result<In
     if inventory.nodes.is_empty() {
         inventory.nodes.push(localhost()?);
     } else if !forced {
-        recognise(&mut inventory.nodes);
+        here::recognise(&mut inventory.nodes, &inventory.settled).await?;
     }
     Ok(inventory)
 }
@@ -65,6 +67,7 @@ pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure
         nodes: plan.nodes.clone(),
         environment: plan.environment.clone(),
         environment_reason: None,
+        master_port: plan.master_port.or(inventory.master_port),
         ..inventory
     })
 }
@@ -79,36 +82,6 @@ fn localhost() -> Result<NodeSpec, Failure> {
     })
 }
 
-/// A node that is this machine needs no connection. It is this machine if it is called as this machine
-/// calls itself or by one of its addresses, and nothing was said of a user or a port, behind which
-/// there may be a container.
-fn recognise(nodes: &mut [NodeSpec]) {
-    let root = Root::new("/");
-    let hostname = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    let addresses: Vec<String> = flagperf_host::addresses(&root)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let is_here = |name: &str| {
-        name == hostname || name == "localhost" || addresses.iter().any(|address| address == name)
-    };
-    for node in nodes {
-        let here = match &node.launcher {
-            Launcher::Local => false,
-            Launcher::Ssh(target) => {
-                target.user.is_none() && target.port.is_none() && is_here(&target.host)
-            }
-            Launcher::Exec { .. } => is_here(node.name.as_str()),
-        };
-        if here && node.program == ProgramSource::Placed {
-            node.launcher = Launcher::Local;
-        }
-    }
-}
-
 fn settings(named: Option<&Path>) -> Result<flagperf_config::Settings, Failure> {
     let path = match named {
         Some(path) => path,
@@ -121,7 +94,7 @@ fn settings(named: Option<&Path>) -> Result<flagperf_config::Settings, Failure> 
     flagperf_config::parse_settings(path, &text).map_err(Failure::usage)
 }
 
-fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {
+async fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {
     if let Some(list) = &args.nodes {
         return Ok(Some(NodeSource::List(list.clone())));
     }
@@ -132,7 +105,9 @@ fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {
         return Ok(Some(NodeSource::File { path: shown, text }));
     }
     if let Some(command) = &args.nodes_command {
-        return output_of(command).map(Some);
+        let text = asked::output_of(command).await?;
+        let command = command.clone();
+        return Ok(Some(NodeSource::Output { command, text }));
     }
     if args.slurm {
         let list = variable("SLURM_JOB_NODELIST")?.ok_or_else(|| {
@@ -146,30 +121,6 @@ fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {
     Ok(None)
 }
 
-/// What a command prints. It is the user's own shell command line, given as such.
-fn output_of(command: &str) -> Result<NodeSource, Failure> {
-    let failed = |why: String| Failure::usage(format!("--nodes-command `{command}`: {why}"));
-    let output = Command::new("/bin/sh")
-        .args(["-c", command])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!(
-            "{}; it said: {}",
-            output.status,
-            words.trim()
-        )));
-    }
-    let text = String::from_utf8(output.stdout)
-        .map_err(|_| failed("its output is not UTF-8".to_owned()))?;
-    Ok(NodeSource::Output {
-        command: command.to_owned(),
-        text,
-    })
-}
-
 pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
@@ -178,39 +129,4 @@ pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
             "environment variable {name} is not UTF-8"
         ))),
     }
-}
-
-/// Where the ranks of a case that spans its nodes meet: the first node, as others reach it.
-pub(super) fn master_address(first: &NodeSpec, alone: bool, own_view: Option<&str>) -> String {
-    if alone {
-        return "127.0.0.1".to_owned();
-    }
-    if let Some(address) = &first.address {
-        return address.clone();
-    }
-    let seen = own_view.map(str::to_owned);
-    match &first.launcher {
-        // The name by which ssh knows it may be an alias; what that stands for is the best guess at
-        // what the other nodes know.
-        Launcher::Ssh(target) => ssh_host(target).unwrap_or_else(|| target.host.clone()),
-        Launcher::Local | Launcher::Exec { .. } => seen.unwrap_or_else(|| first.name.to_string()),
-    }
-}
-
-/// The `HostName` that the user's OpenSSH configuration gives.
-fn ssh_host(target: &flagperf_model::SshTarget) -> Option<String> {
-    let mut command = Command::new("ssh");
-    if let Some(config) = &target.config {
-        command.args(["-F", config]);
-    }
-    let output = command
-        .args(["-G", "--", &target.host])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let host = text
-        .lines()
-        .find_map(|line| line.strip_prefix("hostname "))?;
-    Some(host.trim().to_owned())
 }

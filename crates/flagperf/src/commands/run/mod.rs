@@ -1,9 +1,13 @@
 //! `flagperf run`: from the command line to the record and its summary.
 
+mod asked;
 mod bring_up;
 mod container;
+mod container_hint;
 mod dry_run;
+mod here;
 mod inventory;
+mod meeting;
 mod resume;
 mod signals;
 
@@ -18,7 +22,7 @@ use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, now};
 use flagperf_library::{Library, PlanNode, PlanRequest};
 use flagperf_model::{
     BadNode, Environment, Event, EventKind, Launcher, NodeRecord, NodeSpec, Plan, RUN_SCHEMA,
-    RunId, RunRecord, RunState, Timestamp, fold,
+    RunId, RunRecord, RunState, Timestamp,
 };
 use flagperf_store::Recorder;
 
@@ -26,7 +30,7 @@ use crate::cli::RunArgs;
 use crate::commands::consumers::{Listeners, Printer};
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
-use crate::output::{hint, print, warn};
+use crate::output::{print, warn};
 use crate::progress::Progress;
 use bring_up::BroughtUp;
 
@@ -35,10 +39,6 @@ const LEAVING: Duration = Duration::from_secs(5);
 
 /// A clock that is off by more than this is told, in seconds.
 const CLOCK_OFF: f64 = 1.0;
-
-/// The port where ranks meet if the first node had none to offer: the one that FlagPerf's own
-/// configurations name.
-const MASTER_PORT: u16 = 29501;
 
 /// The version in records and of agents: the program's own.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -86,24 +86,22 @@ fn raise_file_limit() {
 async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
     let started = now();
-    let inventory = inventory::inventory(&args.nodes, &args.container)?;
+    let inventory = tokio::select! {
+        inventory = inventory::inventory(&args.nodes, &args.container) => inventory?,
+        _ = interrupts.recv() => return Ok(nothing_started()),
+    };
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => {
-            warn("interrupted before anything was started");
-            return Ok(Exit::Interrupted);
-        }
+        BroughtUp::Interrupted => return Ok(nothing_started()),
     };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
-    let prepared = plan(args, library, &inventory, &nodes, started).and_then(|plan| {
-        let trees = trees(&plan)?;
-        Ok((plan, trees))
-    });
-    let (plan, trees) = match prepared {
+    let planned = plan(args, library, &inventory, &nodes, started).await;
+    let prepared = planned.and_then(|plan| Ok((trees(&plan)?, plan)));
+    let (trees, plan) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
             flagperf_engine::close_all(nodes, LEAVING).await;
@@ -140,7 +138,7 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     );
     tell_of_nodes(&mut listeners, &nodes, bad);
     if !args.quiet && !args.json && plan.environment == Environment::Host {
-        hint_at_containers(&nodes);
+        container_hint::hint_at_containers(&nodes);
     }
     let rounds: Vec<usize> = (0..plan.cases.len()).collect();
     let request = RunRequest {
@@ -151,6 +149,12 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     };
     let totals = flagperf_engine::run(&request, nodes, interrupts, &mut listeners).await;
     Ok(conclude(args, listeners, totals, &directory))
+}
+
+/// The user asked to stop in time.
+fn nothing_started() -> Exit {
+    warn("interrupted before anything was started");
+    Exit::Interrupted
 }
 
 fn tell(listeners: &mut Listeners, at: Timestamp, what: EventKind) {
@@ -189,42 +193,11 @@ fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
     }
 }
 
-/// Who runs in containers most likely means the mode for them.
-fn hint_at_containers(nodes: &[Node]) {
-    let found: Vec<&Node> = nodes.iter().filter(|node| is_container(node)).collect();
-    let Some(first) = found.first() else { return };
-    let names: Vec<_> = found.iter().map(|node| node.spec.name.clone()).collect();
-    let are = if found.len() == 1 {
-        "is a container"
-    } else {
-        "are containers"
-    };
-    hint(&format!(
-        "{} {are} ({}); EXEC_IN_CONTAINER=True or --in-container says that this is meant",
-        fold(&names),
-        first.facts.virtualization.as_deref().unwrap_or_default()
-    ));
-}
-
-/// True for names that stand for container runtimes and not for hypervisors.
-fn is_container(node: &Node) -> bool {
-    const RUNTIMES: [&str; 7] = [
-        "docker",
-        "podman",
-        "kubernetes",
-        "containerd",
-        "lxc",
-        "oci",
-        "systemd-nspawn",
-    ];
-    let kind = node.facts.virtualization.as_deref().unwrap_or_default();
-    RUNTIMES
-        .iter()
-        .any(|name| kind.split(' ').any(|word| word == *name))
-}
+/// Directories of cases by their path, packed.
+type Trees = BTreeMap<String, Arc<[u8]>>;
 
 /// The directories of cases, packed for nodes that are not this machine.
-fn trees(plan: &Plan) -> Result<BTreeMap<String, Arc<[u8]>>, Failure> {
+fn trees(plan: &Plan) -> Result<Trees, Failure> {
     let distant: BTreeSet<_> = plan
         .nodes
         .iter()
@@ -278,7 +251,7 @@ fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-fn plan(
+async fn plan(
     args: &RunArgs,
     library: &Library,
     inventory: &Inventory,
@@ -296,8 +269,8 @@ fn plan(
                 .map(|node| node.facts.clone()),
         })
         .collect();
-    let (address, port) = meeting_point(inventory, nodes);
-    flagperf_library::plan(&PlanRequest {
+    let (address, port) = meeting::meeting_point(inventory, nodes).await?;
+    let mut plan = flagperf_library::plan(&PlanRequest {
         run: new_run_id(started),
         library,
         names: &args.cases,
@@ -311,17 +284,9 @@ fn plan(
         environment: inventory.environment.clone(),
         master: (&address, port),
     })
-    .map_err(Failure::usage)
-}
-
-fn meeting_point(inventory: &Inventory, nodes: &[Node]) -> (String, u16) {
-    let Some(first) = nodes.first() else {
-        return ("127.0.0.1".to_owned(), MASTER_PORT);
-    };
-    let alone = inventory.nodes.len() == 1;
-    let address = inventory::master_address(&first.spec, alone, first.address.as_deref());
-    let port = inventory.master_port.or(first.free_port);
-    (address, port.unwrap_or(MASTER_PORT))
+    .map_err(Failure::usage)?;
+    plan.master_port = inventory.master_port;
+    Ok(plan)
 }
 
 fn new_run_id(started: Timestamp) -> RunId {

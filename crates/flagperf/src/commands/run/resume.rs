@@ -1,62 +1,55 @@
 //! `flagperf run --resume RUN`: what has not passed of an earlier run is run again, with the same plan and
-//! in the same directory.
+//! in the same directory. Nothing of the record changes before a round can run.
 
 use std::path::{Path, PathBuf};
 
-use flagperf_engine::{RunRequest, now};
-use flagperf_model::{BadNode, EventKind};
-use flagperf_store::Recorder;
+use flagperf_config::Inventory;
+use flagperf_engine::{Node, RunRequest, now};
+use flagperf_model::{EventKind, NodeName, Plan, RunRecord};
+use flagperf_store::{EarlierRun, Recorder};
 
 use super::bring_up::{self, BroughtUp};
-use super::{LEAVING, VERSION, conclude, inventory, printer, signals, tell, tell_of_nodes, trees};
+use super::{
+    LEAVING, Trees, VERSION, conclude, inventory, meeting, nothing_started, printer, signals, tell,
+    tell_of_nodes, trees,
+};
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
 use crate::exit::{Exit, Failure};
-use crate::output::{print, warn};
+use crate::output::{hint, print};
 
 pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
-    let recorder = Recorder::reopen(&directory(args, run)).map_err(Failure::usage)?;
-    let directory = recorder.directory().to_owned();
-    let plan = recorder.record().plan.clone();
-    let rounds = recorder.remaining();
+    let earlier = Recorder::reopen(&directory(args, run)).map_err(Failure::usage)?;
+    let directory = earlier.directory().to_owned();
+    let rounds = earlier.record().remaining();
     if rounds.is_empty() {
-        return print("nothing is left to run: every round has passed\n")
-            .map(|()| Exit::Success)
-            .map_err(Failure::internal);
+        return nothing_left(earlier.record());
     }
-    // Nodes that were missing when the plan was made have no part in it.
-    let missing: Vec<BadNode> = recorder
-        .record()
-        .nodes
-        .iter()
-        .filter(|node| node.facts.is_none())
-        .filter_map(|node| node.bad.clone())
-        .collect();
-    let mut inventory = inventory::of_plan(&args.nodes, &plan)?;
-    inventory
-        .nodes
-        .retain(|node| missing.iter().all(|bad| bad.node != node.name));
-    let trees = trees(&plan)?;
+    let inventory = inventory::of_plan(&args.nodes, &earlier.record().plan)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (mut nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => {
-            warn("interrupted before anything was started");
-            return Ok(Exit::Interrupted);
-        }
+        BroughtUp::Interrupted => return Ok(nothing_started()),
     };
-    if !bad.is_empty() {
+    if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
-    for node in &mut nodes {
-        let place = plan
-            .nodes
-            .iter()
-            .position(|spec| spec.name == node.spec.name);
-        node.rank = place.unwrap_or_default() as u32;
-    }
+    let prepared = match replanned(&earlier, &rounds, &inventory, &nodes).await {
+        Ok((plan, trees)) => earlier
+            .resume(plan.clone())
+            .map_err(Failure::usage)
+            .map(|recorder| (plan, trees, recorder)),
+        Err(failure) => Err(failure),
+    };
+    let (plan, trees, recorder) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            flagperf_engine::close_all(nodes, LEAVING).await;
+            return Err(failure);
+        }
+    };
     let mut listeners = Listeners {
         recorder,
         printer: printer(args),
@@ -67,15 +60,51 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         cases: rounds.len() as u32,
     };
     tell(&mut listeners, now(), resumed);
-    tell_of_nodes(&mut listeners, &nodes, Vec::new());
+    tell_of_nodes(&mut listeners, &nodes, bad);
     let request = RunRequest {
         plan: &plan,
         rounds: &rounds,
         trees: &trees,
-        tolerant: !missing.is_empty(),
+        tolerant: args.continue_on_bad_nodes,
     };
     let totals = flagperf_engine::run(&request, nodes, interrupts, &mut listeners).await;
     Ok(conclude(args, listeners, totals, &directory))
+}
+
+/// The plan with what is left of it laid out on the nodes that are there now, and the directories it needs.
+async fn replanned(
+    earlier: &EarlierRun,
+    rounds: &[usize],
+    inventory: &Inventory,
+    nodes: &[Node],
+) -> Result<(Plan, Trees), Failure> {
+    let mut plan = earlier.record().plan.clone();
+    let (address, port) = meeting::meeting_point(inventory, nodes).await?;
+    let facts = |name: &NodeName| {
+        let node = nodes.iter().find(|node| node.spec.name == *name)?;
+        Some(node.facts.clone())
+    };
+    flagperf_library::replan(&mut plan, rounds, facts, (&address, port)).map_err(Failure::usage)?;
+    let trees = trees(&plan)?;
+    Ok((plan, trees))
+}
+
+/// Everything has passed; on nodes that were missing, nothing has.
+fn nothing_left(record: &RunRecord) -> Result<Exit, Failure> {
+    print("nothing is left to run: every round has passed\n").map_err(Failure::internal)?;
+    let missing: Vec<&str> = record
+        .nodes
+        .iter()
+        .filter(|node| node.facts.is_none())
+        .map(|node| node.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        hint(&format!(
+            "without {}; what passed without a node is not run again, so measure it in a run of its own",
+            missing.join(", ")
+        ));
+    }
+    Ok(Exit::Success)
 }
 
 /// The run's directory: as given, or by its name among the results.

@@ -3,11 +3,13 @@
 mod bad_nodes;
 mod faults;
 mod interrupts;
+mod interserver;
 mod launch;
 mod machines;
 mod modes;
 mod neighbours;
 mod places;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -6,7 +6,7 @@
 use std::arch::asm;
 
 use super::super::kernel::Microkernel;
-use super::super::scalar::{Bf16, F16};
+use super::super::narrow::{Bf16, F16};
 use super::pack;
 
 /// Tile configuration of palette 1: Intel SDM volume 1, section 18.2 (64 bytes).

@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 };
 
 use super::super::kernel::Microkernel;
-use super::super::scalar::F16;
+use super::super::narrow::F16;
 use super::pack;
 
 /// Longest chain of additions in binary16. Numbers in [-1, 1] cannot overflow in it (65504).
@@ -148,7 +148,8 @@ fn widened(lanes: __m512i) -> __m512 {
 mod tests {
     use std::arch::x86_64::{_mm512_loadu_si512, _mm512_storeu_ps};
 
-    use super::super::super::scalar::{F16, Random, Scalar};
+    use super::super::super::narrow::F16;
+    use super::super::super::scalar::{Random, Scalar};
     use super::widened;
     use crate::features::first_missing;
 

@@ -204,7 +204,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::kernel;
-    use super::super::super::scalar::{Bf16, Random, Scalar};
+    use super::super::super::narrow::Bf16;
+    use super::super::super::scalar::{Random, Scalar};
     use super::{columns, rows, tile_rows};
 
     /// Aligned as the blocks of a product are.

@@ -10,7 +10,7 @@
 use std::arch::asm;
 
 use super::super::kernel::Microkernel;
-use super::super::scalar::Bf16;
+use super::super::narrow::Bf16;
 use super::pack;
 
 /// Rows of a tile.
