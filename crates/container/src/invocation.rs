@@ -72,6 +72,11 @@ impl Invocation {
     }
 }
 
+/// Tells the versions of the engine and its client; fails if the engine cannot be used.
+pub fn version(engine: EngineKind) -> Invocation {
+    Invocation::new(engine, &["version"]).option("--format", "{{json .}}")
+}
+
 /// Tells what an image is, as one line of JSON.
 pub fn inspect_image(engine: EngineKind, name: &str) -> Invocation {
     Invocation::new(engine, &["image", "inspect"])

@@ -19,7 +19,7 @@ pub use build_step::failing_step;
 pub use image::{Install, InstallError, find_install_script};
 pub use invocation::{
     AGENT_PATH, Invocation, build, commit, enter, inspect_container, inspect_image, install, list,
-    load, pull, remove_container, remove_image, run, save, stop_container,
+    load, pull, remove_container, remove_image, run, save, stop_container, version,
 };
 pub use label::Labels;
 pub use refusal::{Refusal, refusal, unusable};

@@ -9,6 +9,7 @@
 mod alias;
 mod case_run;
 mod emission;
+mod environment;
 mod node;
 mod run;
 mod tail;

@@ -49,6 +49,13 @@ pub enum Cause {
         /// The signal's number.
         signal: i32,
     },
+    /// The memory that it may use ran out, and the kernel ended processes of it.
+    OutOfMemory {
+        /// The rank that failed first.
+        rank: u32,
+        /// How many processes the kernel ended.
+        killed: u64,
+    },
     /// The case itself reported a failure, a wrong result for example.
     Reported {
         /// The rank.
@@ -215,6 +222,13 @@ impl fmt::Display for Cause {
                     Some(name) => write!(f, " ({name})"),
                     None => Ok(()),
                 }
+            }
+            Self::OutOfMemory { rank, killed } => {
+                let processes = if *killed == 1 { "process" } else { "processes" };
+                write!(
+                    f,
+                    "rank {rank} failed because memory ran out: the kernel ended {killed} {processes} of the case"
+                )
             }
             Self::Reported { rank, message } => write!(f, "rank {rank}: {message}"),
             Self::NoResult => f.write_str("it ended with status 0 but reported no result"),

@@ -20,6 +20,7 @@ pub use clock::now;
 pub use launch::Launch;
 pub use program::{ProgramError, ProgramFile, Programs, own_hash};
 pub use session::{
-    Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, ThroughError,
+    Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, Through,
+    ThroughError,
 };
 pub use trouble::Trouble;

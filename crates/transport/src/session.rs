@@ -5,7 +5,7 @@ mod relay;
 mod speak;
 mod words;
 
-pub use relay::{Farewell, Relayed, ThroughError};
+pub use relay::{Farewell, Relayed, Through, ThroughError};
 
 use std::io;
 use std::process::Stdio;

@@ -73,6 +73,11 @@ impl Answer {
         self.end == ProcessEnd::Status(0) && !self.timed_out
     }
 
+    /// True if there is no such program.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(&self.end, ProcessEnd::NotStarted { reason, .. } if reason.contains("os error 2"))
+    }
+
     /// `exit status 1`, for reasons.
     pub(super) fn status(&self, timeout_s: f64) -> String {
         if self.timed_out {
@@ -151,7 +156,8 @@ impl Desk<'_> {
             },
             start_at: 0,
         });
-        let deadline = Instant::now() + Duration::from_secs_f64(command.timeout_s + GRACE_S) + BACKSTOP;
+        let deadline =
+            Instant::now() + Duration::from_secs_f64(command.timeout_s + GRACE_S) + BACKSTOP;
         let mut answer = Answer {
             end: ProcessEnd::Status(0),
             output: String::new(),
@@ -187,12 +193,16 @@ impl Desk<'_> {
                     }
                     self.session.send(ToAgent::Credit { bytes: count });
                 }
-                FromAgent::Exited { task: ended, end, .. } if ended == task => answer.end = end,
+                FromAgent::Exited {
+                    task: ended, end, ..
+                } if ended == task => answer.end = end,
                 FromAgent::Refused {
                     task: refused,
                     reason,
                 } if refused == task => return Err(NoAnswer::Lost(reason)),
-                FromAgent::TaskEnded { task: ended, end, .. } if ended == task => {
+                FromAgent::TaskEnded {
+                    task: ended, end, ..
+                } if ended == task => {
                     answer.timed_out = matches!(end, TaskEnd::TimedOut | TaskEnd::Stalled);
                     break;
                 }

@@ -17,7 +17,10 @@ use tokio::time::timeout;
 
 use super::listen::Channel;
 use super::speak::{Outgoing, write_requests};
-use super::{Clock, Events, Introduction, LEAVING, Session, SessionEvent, Terms};
+use super::{Clock, Events, Introduction, Session, SessionEvent, Terms};
+
+/// How long a process whose agent has left may take to end: its engine removes a container meanwhile.
+const GOING: Duration = Duration::from_secs(15);
 
 /// Bytes between a session's tasks and whoever uses a relayed stream.
 const ROOM: usize = 64 << 10;
@@ -167,7 +170,7 @@ impl Session {
         channel: ChannelId,
         process: ProcessSpec,
         terms: &Terms,
-    ) -> Result<(Self, Events), ThroughError> {
+    ) -> Result<Through, ThroughError> {
         let relayed = self.relay(channel, process);
         let (read, write) = tokio::io::split(relayed.stream);
         let mut farewell = relayed.farewell;
@@ -198,11 +201,11 @@ impl Session {
         let (ended, how) = oneshot::channel();
         tokio::spawn(async move {
             let (why, since) = listening.listen(Vec::new()).await;
-            let told = timeout(LEAVING, &mut farewell).await;
+            let told = timeout(GOING, &mut farewell).await;
             let told = told.ok().and_then(Result::ok);
             let reason = match (why, &told) {
                 (Some(why), _) => why,
-                (None, Some(farewell)) => farewell.to_string(),
+                (None, Some(farewell)) => format!("its container ended ({farewell})"),
                 (None, None) => "the agent closed its channel but did not end".to_owned(),
             };
             let _ = ended.send(told);
@@ -241,7 +244,11 @@ impl Session {
                         program,
                     },
                 };
-                Ok((session, Events(incoming)))
+                Ok(Through {
+                    session,
+                    events: Events(incoming),
+                    farewell: how,
+                })
             }
             Ok(Some(SessionEvent::Closed { reason, .. })) => {
                 let farewell = how.await.ok().flatten();
@@ -253,6 +260,17 @@ impl Session {
             }),
         }
     }
+}
+
+/// A session with an agent behind a process.
+#[derive(Debug)]
+pub struct Through {
+    /// Its speaking half.
+    pub session: Session,
+    /// Its listening half.
+    pub events: Events,
+    /// How the process ended, once it has; `None` if that was not told in time.
+    pub farewell: oneshot::Receiver<Option<Farewell>>,
 }
 
 /// Why no session came about behind a process.
@@ -269,6 +287,22 @@ pub enum ThroughError {
         /// How the process ended, if it did.
         farewell: Option<Farewell>,
     },
+}
+
+impl Farewell {
+    /// True if the process ended by itself and well.
+    pub fn is_orderly(&self) -> bool {
+        self.end == ProcessEnd::Status(0)
+    }
+
+    /// How it ended, without its words.
+    pub fn status(&self) -> String {
+        Self {
+            end: self.end.clone(),
+            words: String::new(),
+        }
+        .to_string()
+    }
 }
 
 impl fmt::Display for Farewell {

@@ -1,0 +1,488 @@
+//! Container mode: what is made on every node before the first case, and taken away after the last.
+//!
+//! ```text
+//! prepare image ──► start container ──► configure container ──► cases ──► stop container
+//! ```
+//!
+//! The engine's commands are run by the agent of the node. The container's first process is an agent of its own,
+//! whose session runs through the node's: it is a node like any other to the cases, and what ends a session ends
+//! the container. Each step is taken on all nodes together.
+
+mod container;
+mod desk;
+mod image;
+mod send;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flagperf_container::{Labels, Refusal};
+use flagperf_model::{
+    ContainerPlan, EngineKind, Event, EventKind, ImageSource, NodeSpec, Plan, StepKind, StepOutcome,
+};
+use flagperf_transport::{Events, Session, Terms, now};
+use flagperf_wire::ToAgent;
+use tokio::sync::{mpsc, watch};
+
+use crate::emission::{Consumer, Emission};
+use crate::node::Node;
+use container::Running;
+use desk::{Desk, NoAnswer, Told};
+use image::{Prepared, Preparing};
+
+/// Names of the directories of setup commands among those sent in a session: cases count theirs from 1.
+const SETUP_TREES: u32 = 1 << 30;
+
+/// Pieces of output that may wait for the disk.
+const WAITING: usize = 64;
+
+/// How long an agent may take to leave.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// What is asked of container mode.
+pub(crate) struct Request<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) container: &'a ContainerPlan,
+    pub(crate) trees: &'a BTreeMap<String, Arc<[u8]>>,
+    /// True if other nodes go on when one cannot.
+    pub(crate) tolerant: bool,
+}
+
+/// A node below its container.
+pub(crate) struct Host {
+    spec: Arc<NodeSpec>,
+    rank: u32,
+    session: Session,
+    events: Events,
+    terms: Terms,
+    next_task: u32,
+    engine: Option<EngineKind>,
+    running: Option<Running>,
+    /// Why another node is to send it the image, if so.
+    lacks_image: Option<&'static str>,
+    /// The node that the container is, until it is handed over.
+    inner: Option<Node>,
+    /// Tasks that its session has had.
+    inner_tasks: u32,
+    failed: Option<(StepKind, StepError)>,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone)]
+pub(crate) struct StepError {
+    pub(crate) reason: String,
+    hint: Option<String>,
+    pub(crate) tail: Vec<String>,
+    stop: Option<NoAnswer>,
+}
+
+impl StepError {
+    fn plain(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: None,
+            tail: Vec::new(),
+            stop: None,
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self {
+            hint: refusal.hint,
+            ..Self::plain(refusal.reason)
+        }
+    }
+
+    fn into_outcome(self) -> StepOutcome {
+        StepOutcome::Failed {
+            reason: self.reason,
+            hint: self.hint,
+            tail: self.tail,
+        }
+    }
+
+    fn is_interrupt(&self) -> bool {
+        matches!(self.stop, Some(NoAnswer::Interrupted))
+    }
+}
+
+/// What came of it.
+pub(crate) struct Entered {
+    /// The containers, as nodes.
+    pub(crate) nodes: Vec<Node>,
+    /// The nodes below them.
+    pub(crate) hosts: Vec<Host>,
+    /// The first number that a task of a case may have.
+    pub(crate) next_task: u32,
+    /// How often the user asked to stop meanwhile.
+    pub(crate) interrupts: u32,
+}
+
+impl Entered {
+    /// The step that failed first, by the order of the nodes, and on which nodes.
+    pub(crate) fn failures(&self) -> Vec<(&NodeSpec, StepKind, &StepError)> {
+        let failed = self.hosts.iter().filter_map(|host| {
+            let (step, error) = host.failed.as_ref()?;
+            (!error.is_interrupt()).then_some((&*host.spec, *step, error))
+        });
+        failed.collect()
+    }
+}
+
+/// Makes the containers.
+pub(crate) async fn enter(
+    request: &Request<'_>,
+    nodes: Vec<Node>,
+    interrupts: watch::Receiver<u32>,
+    consumer: &mut dyn Consumer,
+) -> Entered {
+    let mut hosts: Vec<Host> = nodes.into_iter().filter_map(host).collect();
+    let mut steps = Steps {
+        consumer,
+        interrupts,
+        interrupted: 0,
+    };
+    for step in [
+        StepKind::PrepareImage,
+        StepKind::StartContainer,
+        StepKind::ConfigureContainer,
+    ] {
+        if step == StepKind::ConfigureContainer && request.container.setup.is_empty() {
+            continue;
+        }
+        steps.take(step, request, &mut hosts).await;
+        if step == StepKind::PrepareImage {
+            steps.send_image(&request.container.image, &mut hosts).await;
+        }
+        let is_off = steps.interrupted > 0
+            || hosts.iter().all(|host| host.failed.is_some())
+            || (!request.tolerant && hosts.iter().any(|host| host.failed.is_some()));
+        if is_off {
+            break;
+        }
+    }
+    let all_well = !hosts.iter().any(|host| host.failed.is_some());
+    let interrupts = steps.interrupted;
+    let go_on = interrupts == 0 && (all_well || request.tolerant);
+    let next_task = hosts.iter().map(|host| host.inner_tasks).max().unwrap_or(0) + 1;
+    let mut inner = Vec::new();
+    for host in &mut hosts {
+        let node = host.inner.take();
+        if go_on && host.failed.is_none() {
+            inner.extend(node);
+        }
+    }
+    Entered {
+        nodes: inner,
+        hosts,
+        next_task,
+        interrupts,
+    }
+}
+
+fn host(node: Node) -> Option<Host> {
+    Some(Host {
+        spec: Arc::new(node.spec),
+        rank: node.rank,
+        session: node.session,
+        events: node.events,
+        terms: node.terms?,
+        next_task: 1,
+        engine: None,
+        running: None,
+        lacks_image: None,
+        inner: None,
+        inner_tasks: 0,
+        failed: None,
+    })
+}
+
+/// Takes the containers away and ends the sessions with the nodes.
+pub(crate) async fn leave(
+    request: &Request<'_>,
+    mut hosts: Vec<Host>,
+    interrupts: watch::Receiver<u32>,
+    interrupted: u32,
+    consumer: &mut dyn Consumer,
+) {
+    let mut steps = Steps {
+        consumer,
+        interrupts,
+        interrupted,
+    };
+    steps
+        .take(StepKind::StopContainer, request, &mut hosts)
+        .await;
+    for host in &hosts {
+        host.session.send(ToAgent::Shutdown);
+    }
+    for mut host in hosts {
+        let closed = async { while host.events.next().await.is_some() {} };
+        let _ = tokio::time::timeout(LEAVING, closed).await;
+    }
+}
+
+/// Takes steps on all nodes together.
+struct Steps<'a> {
+    consumer: &'a mut dyn Consumer,
+    /// How often the user has asked to stop.
+    interrupts: watch::Receiver<u32>,
+    /// How much of that is known here.
+    interrupted: u32,
+}
+
+type StepFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+impl Steps<'_> {
+    async fn take(&mut self, step: StepKind, request: &Request<'_>, hosts: &mut [Host]) {
+        self.tell(EventKind::StepStarted { step });
+        let (log, mut told) = mpsc::channel::<Told>(WAITING);
+        let (ended, mut ends) = mpsc::unbounded_channel();
+        // A step that takes away what was made is not stopped by what stopped the others.
+        let (stop, stops) = watch::channel(0);
+        let hurry = self.interrupted > 1;
+        // One node builds for the others.
+        let builder = match &request.container.source {
+            ImageSource::Built(build) if build.once => {
+                hosts.iter().position(|host| host.failed.is_none())
+            }
+            _ => None,
+        };
+        let mut running: Vec<StepFuture<'_>> = Vec::new();
+        for (index, host) in hosts.iter_mut().enumerate() {
+            if host.failed.is_some() && step != StepKind::StopContainer {
+                continue;
+            }
+            let log = log.clone();
+            let ended = ended.clone();
+            let stops = stops.clone();
+            let waits = builder.is_some_and(|builder| builder != index);
+            running.push(Box::pin(async move {
+                let began = now();
+                let result = one(step, request, host, log, stops, waits, hurry).await;
+                let _ = ended.send((host.spec.name.clone(), host.rank, result.clone(), began));
+                if let Err(error) = result {
+                    host.failed.get_or_insert((step, error));
+                }
+            }));
+        }
+        drop((log, ended));
+        let mut printed = std::collections::BTreeSet::new();
+        let all = join_all(running);
+        tokio::pin!(all);
+        let mut done = false;
+        while !done {
+            tokio::select! {
+                biased;
+                Some((node, step, bytes)) = told.recv() => {
+                    printed.insert(node);
+                    self.consumer.take(&Emission::StepOutput { node, step, bytes: &bytes });
+                }
+                count = next(&mut self.interrupts) => {
+                    self.interrupted = count;
+                    self.tell(EventKind::Interrupted { count });
+                    if step != StepKind::StopContainer {
+                        let _ = stop.send(count);
+                    }
+                }
+                () = &mut all => done = true,
+            }
+        }
+        while let Ok((node, step, bytes)) = told.try_recv() {
+            printed.insert(node);
+            self.consumer.take(&Emission::StepOutput {
+                node,
+                step,
+                bytes: &bytes,
+            });
+        }
+        while let Ok((node, rank, result, began)) = ends.try_recv() {
+            let outcome = match result {
+                Ok(None) => continue,
+                Ok(Some(what)) => StepOutcome::Done { what },
+                Err(error) => error.into_outcome(),
+            };
+            self.tell(EventKind::StepEnded {
+                step,
+                node,
+                outcome,
+                seconds: now().seconds_since(began),
+                printed: printed.contains(&(rank as usize)),
+            });
+        }
+    }
+
+    /// Sends the image from the node that built it to those that lack it, one after the other: they share the
+    /// way to this machine.
+    async fn send_image(&mut self, image: &str, hosts: &mut [Host]) {
+        let from = hosts
+            .iter()
+            .position(|host| host.failed.is_none() && host.lacks_image.is_none());
+        for place in 0..hosts.len() {
+            let Some(why) = hosts[place].lacks_image.take() else {
+                continue;
+            };
+            let began = now();
+            let result = match from {
+                _ if self.interrupted > 0 => Err(NoAnswer::Interrupted.into()),
+                None => Err(StepError::plain("the node that builds the image could not")),
+                Some(from) => {
+                    tokio::select! {
+                        sent = send::send(&hosts[from], &hosts[place], image, place as u32) => sent,
+                        count = next(&mut self.interrupts) => {
+                            self.interrupted = count;
+                            self.tell(EventKind::Interrupted { count });
+                            Err(NoAnswer::Interrupted.into())
+                        }
+                    }
+                }
+            };
+            let outcome = match &result {
+                Ok(()) => StepOutcome::Done {
+                    what: format!(
+                        "got {image} from {}: {why}",
+                        hosts[from.unwrap_or(place)].spec.name
+                    ),
+                },
+                Err(error) => error.clone().into_outcome(),
+            };
+            self.tell(EventKind::StepEnded {
+                step: StepKind::PrepareImage,
+                node: hosts[place].spec.name.clone(),
+                outcome,
+                seconds: now().seconds_since(began),
+                printed: false,
+            });
+            hosts[place].failed = result.err().map(|error| (StepKind::PrepareImage, error));
+        }
+    }
+
+    fn tell(&mut self, what: EventKind) {
+        self.consumer
+            .take(&Emission::Event(&Event { at: now(), what }));
+    }
+}
+
+/// The next count of the user's wishes to stop.
+async fn next(interrupts: &mut watch::Receiver<u32>) -> u32 {
+    if interrupts.changed().await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+    *interrupts.borrow_and_update()
+}
+
+/// Waits for all of them at once.
+async fn join_all(mut running: Vec<StepFuture<'_>>) {
+    std::future::poll_fn(|context| {
+        running.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if running.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// One step on one node. Tells what was done, if anything was to be done.
+async fn one(
+    step: StepKind,
+    request: &Request<'_>,
+    host: &mut Host,
+    log: mpsc::Sender<Told>,
+    stop: watch::Receiver<u32>,
+    waits: bool,
+    hurry: bool,
+) -> Result<Option<String>, StepError> {
+    let plan = request.container;
+    let run = request.plan.run.as_str();
+    let name = format!("flagperf-{run}-{}", host.rank);
+    let introduction = host.session.introduction();
+    let labels = Labels {
+        run: run.to_owned(),
+        owner: plan.owner.clone(),
+        agent: Some((introduction.pid, introduction.started)),
+        content: None,
+    };
+    match step {
+        StepKind::PrepareImage => {
+            let preparing = Preparing {
+                plan,
+                name,
+                labels,
+                trees: request.trees,
+                waits,
+            };
+            let engine =
+                image::find_engine(&mut host.desk(log.clone(), stop.clone()), plan.engine).await?;
+            host.engine = Some(engine);
+            let mut desk = host.desk(log, stop);
+            Ok(match image::prepare(engine, &mut desk, &preparing).await? {
+                Prepared::There(what) => Some(what),
+                Prepared::Lacks(why) => {
+                    host.lacks_image = Some(why);
+                    None
+                }
+            })
+        }
+        StepKind::StartContainer => {
+            let terms = Terms {
+                scratch: None,
+                ..host.terms.clone()
+            };
+            let mut stop = stop;
+            let node = tokio::select! {
+                node = container::start(host, plan, name.clone(), labels, &terms) => node?,
+                _ = stop.wait_for(|count| *count > 0) => return Err(NoAnswer::Interrupted.into()),
+            };
+            host.inner = Some(node);
+            Ok(Some(name))
+        }
+        StepKind::ConfigureContainer => {
+            let Some(node) = &mut host.inner else {
+                return Err(StepError::plain("there is no container"));
+            };
+            let mut desk = Desk {
+                session: &node.session,
+                events: &mut node.events,
+                next_task: &mut host.inner_tasks,
+                place: host.rank as usize,
+                log,
+                stop,
+            };
+            container::configure(&mut desk, plan, request.trees)
+                .await
+                .map(Some)
+        }
+        StepKind::StopContainer => {
+            // Its own node, where it was never handed over, leaves by being dropped.
+            if let Some(node) = host.inner.take() {
+                node.session.send(ToAgent::Shutdown);
+            }
+            let Some(running) = host.running.take() else {
+                return Ok(None);
+            };
+            let keep = plan.keep && host.failed.is_none();
+            container::stop(running, keep, hurry, &mut host.desk(log, stop))
+                .await
+                .map(Some)
+        }
+    }
+}
+
+impl Host {
+    fn desk(&mut self, log: mpsc::Sender<Told>, stop: watch::Receiver<u32>) -> Desk<'_> {
+        Desk {
+            session: &self.session,
+            events: &mut self.events,
+            next_task: &mut self.next_task,
+            place: self.rank as usize,
+            log,
+            stop,
+        }
+    }
+}

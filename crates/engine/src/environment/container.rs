@@ -1,0 +1,206 @@
+//! Start container, configure it, stop it.
+
+use std::time::Duration;
+
+use flagperf_container as container;
+use flagperf_container::Labels;
+use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, StepKind};
+use flagperf_transport::{Farewell, Terms, ThroughError};
+use flagperf_wire::{ChannelId, TaskDirectory, ToAgent, TreeId, UndoId};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::desk::{Command, Desk};
+use super::image::{QUESTION_S, process, removal};
+use super::{Host, StepError};
+use crate::node::{Node, facts_of};
+
+/// The first channel of a session leads into the container.
+const INTO: ChannelId = ChannelId(0);
+
+/// What is undone when the node's agent leaves without being told.
+const CONTAINER: UndoId = UndoId(2);
+
+/// How long a container may take to end and go when its agent has left.
+const GOING: Duration = Duration::from_secs(15);
+
+/// The same when the user asked a second time to stop.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Lines of a command's output that are told when it fails.
+const TAIL: usize = 15;
+
+/// A container of the run.
+pub(super) struct Running {
+    pub(super) engine: EngineKind,
+    pub(super) name: String,
+    run: String,
+    /// How the engine's client ended, once it has: the container is gone then.
+    farewell: Option<oneshot::Receiver<Option<Farewell>>>,
+}
+
+/// Starts the container and brings up the agent in it.
+pub(super) async fn start(
+    host: &mut Host,
+    plan: &ContainerPlan,
+    name: String,
+    labels: Labels,
+    terms: &Terms,
+) -> Result<Node, StepError> {
+    let engine = host.engine.unwrap_or(EngineKind::Docker);
+    let program = host.session.introduction().program.clone();
+    if program.contains(':') {
+        return Err(StepError::plain(format!(
+            "the program lies at `{program}` there, and engines take the `:` in it for the end of the path"
+        )));
+    }
+    let run = container::run(
+        engine,
+        &name,
+        &plan.image,
+        &program,
+        &plan.options,
+        &labels,
+        plan.keep,
+    );
+    if !plan.keep {
+        host.session.send(ToAgent::AtEnd {
+            undo: CONTAINER,
+            process: Some(process(removal(engine, &name, &labels.run))),
+        });
+    }
+    host.running = Some(Running {
+        engine,
+        name,
+        run: labels.run,
+        farewell: None,
+    });
+    let opened = host
+        .session
+        .open_through(INTO, process(run.argv()), terms)
+        .await;
+    let through = opened.map_err(|error| refused(&run, error))?;
+    if let Some(running) = &mut host.running {
+        running.farewell = Some(through.farewell);
+    }
+    let spec = NodeSpec::clone(&host.spec);
+    facts_of(
+        spec,
+        host.rank,
+        through.session,
+        through.events,
+        terms.patience,
+    )
+    .await
+    .map_err(|bad| StepError::plain(bad.reason))
+}
+
+fn refused(run: &container::Invocation, error: ThroughError) -> StepError {
+    match error {
+        ThroughError::Ended {
+            farewell: Some(farewell),
+            ..
+        } => {
+            let status = farewell.status();
+            StepError::refused(container::refusal(run, &status, &farewell.words))
+        }
+        other => StepError::plain(other.to_string()),
+    }
+}
+
+/// Runs the commands that make the container ready.
+pub(super) async fn configure(
+    desk: &mut Desk<'_>,
+    plan: &ContainerPlan,
+    trees: &std::collections::BTreeMap<String, std::sync::Arc<[u8]>>,
+) -> Result<String, StepError> {
+    const STEP: StepKind = StepKind::ConfigureContainer;
+    let mut sent: Vec<&String> = Vec::new();
+    for command in &plan.setup {
+        let directory = match &command.directory {
+            None => TaskDirectory::Any,
+            Some(path) => {
+                let place = sent
+                    .iter()
+                    .position(|known| *known == path)
+                    .unwrap_or_else(|| {
+                        let packed = trees.get(path).cloned().unwrap_or_default();
+                        sent.push(path);
+                        desk.session
+                            .put(TreeId(super::SETUP_TREES + sent.len() as u32 - 1), packed);
+                        sent.len() - 1
+                    });
+                TaskDirectory::Tree(TreeId(super::SETUP_TREES + place as u32))
+            }
+        };
+        let words = command.argv.join(" ");
+        let heading = format!("$ {words}\n").into_bytes();
+        let _ = desk.log.send((desk.place, STEP, heading)).await;
+        let (task, _) = desk.prepare(directory).await?;
+        let timeout_s = f64::from(command.timeout_s);
+        let answer = desk
+            .run_prepared(
+                task,
+                Command {
+                    argv: command.argv.clone(),
+                    env: command.env.clone(),
+                    timeout_s,
+                    step: Some(STEP),
+                },
+            )
+            .await?;
+        if !answer.is_good() {
+            let mut error =
+                StepError::plain(format!("`{words}` failed ({})", answer.status(timeout_s)));
+            let lines: Vec<&str> = answer.output.lines().collect();
+            let last = &lines[lines.len().saturating_sub(TAIL)..];
+            error.tail = last.iter().map(|line| (*line).to_owned()).collect();
+            return Err(error);
+        }
+    }
+    Ok(match plan.setup.len() {
+        1 => "1 command".to_owned(),
+        count => format!("{count} commands"),
+    })
+}
+
+/// Sees a container off whose agent was told to leave, or removes it. Tells what was done.
+pub(super) async fn stop(
+    running: Running,
+    keep: bool,
+    hurry: bool,
+    desk: &mut Desk<'_>,
+) -> Result<String, StepError> {
+    if keep {
+        let enter = container::enter(running.engine, &running.name)
+            .argv()
+            .join(" ");
+        return Ok(format!("left running: {enter}"));
+    }
+    let farewell = match running.farewell {
+        None => None,
+        Some(farewell) => timeout(if hurry { AT_ONCE } else { GOING }, farewell)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .flatten(),
+    };
+    // An engine's client that ended in order has waited until the container was gone.
+    if farewell.is_none_or(|farewell| !farewell.is_orderly()) {
+        let remove = removal(running.engine, &running.name, &running.run);
+        let answer = desk.run(Command::question(remove, QUESTION_S)).await?;
+        if !answer.is_good() {
+            return Err(StepError::plain(format!(
+                "`{}` could not be removed ({}): {}",
+                running.name,
+                answer.status(QUESTION_S),
+                answer.output.trim()
+            )));
+        }
+    }
+    desk.session.send(ToAgent::AtEnd {
+        undo: CONTAINER,
+        process: None,
+    });
+    Ok("gone".to_owned())
+}
