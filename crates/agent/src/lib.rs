@@ -11,6 +11,7 @@
 
 mod at_end;
 mod channel;
+mod cleaning;
 mod collect;
 mod ending;
 mod files;

@@ -74,6 +74,7 @@ pub fn serve(
             .unwrap_or_default(),
         clock,
     });
+    thread::spawn(crate::cleaning::clean_place);
     let heard = Arc::new(AtomicU64::new(0));
     let reaper = Reaper::start(inputs.clone()).map_err(AgentError::SetUp)?;
     start_reader(from, inputs.clone(), started, Arc::clone(&heard));

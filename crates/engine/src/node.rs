@@ -176,18 +176,22 @@ pub(crate) async fn facts_of(
                     place,
                 })) => return Ok((facts, series, absent, address, free_port, place)),
                 Some(SessionEvent::Closed { reason, .. }) => {
-                    return Err(format!("its agent ended before it had answered: {reason}"));
+                    let hint = matches!(spec.launcher, Launcher::Exec { .. })
+                        .then(|| flagperf_transport::EXEC_HINT.to_owned());
+                    return Err((
+                        format!("its agent ended before it had answered: {reason}"),
+                        hint,
+                    ));
                 }
                 Some(SessionEvent::Message(_) | SessionEvent::Silent(_) | SessionEvent::Back) => {}
-                None => return Err("its channel is closed".to_owned()),
+                None => return Err(("its channel is closed".to_owned(), None)),
             }
         }
     };
     let answer = timeout(patience, answer).await.unwrap_or_else(|_| {
-        Err(format!(
-            "its agent had not told what the machine is within {:.0} s",
-            patience.as_secs_f64()
-        ))
+        let seconds = patience.as_secs_f64();
+        let reason = format!("its agent had not told what the machine is within {seconds:.0} s");
+        Err((reason, None))
     });
     match answer {
         Ok((facts, series, absent, address, free_port, place)) => Ok(Node {
@@ -203,7 +207,7 @@ pub(crate) async fn facts_of(
             events,
             terms: None,
         }),
-        Err(reason) => Err(bad(&spec, reason, None)),
+        Err((reason, hint)) => Err(bad(&spec, reason, hint)),
     }
 }
 

@@ -264,6 +264,7 @@ async fn cases(
             node: node.spec.name.clone(),
             clock: node.clock(),
             facts: Box::new(node.facts),
+            here: node.spec.launcher == Launcher::Local,
         });
         let merged = merged.clone();
         let mut events: Events = node.events;

@@ -27,10 +27,17 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Serve a controller over standard input and output (started by `flagperf run`)
     #[command(hide = true)]
-    Agent,
+    Agent(AgentArgs),
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Print the content hash of this program once it is safe on its disk, and stop
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes:

@@ -72,6 +72,9 @@ pub enum EventKind {
         /// Its clock against the controller's.
         #[serde(default)]
         clock: ClockOffset,
+        /// True if it is the controller's own machine, reached without a connection.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        here: bool,
     },
     /// A node cannot take part.
     NodeBad(BadNode),

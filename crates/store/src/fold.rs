@@ -46,7 +46,9 @@ impl Fold {
             self.last = event.at;
         }
         match &event.what {
-            EventKind::NodeReady { node, facts, clock } => {
+            EventKind::NodeReady {
+                node, facts, clock, ..
+            } => {
                 let node = node_of(record, node);
                 node.facts = Some((**facts).clone());
                 node.clock = Some(*clock);

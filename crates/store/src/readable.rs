@@ -106,8 +106,15 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         } => info(format!(
             "{case}: {files} files, {bytes} bytes, fetched from {node}"
         )),
-        EventKind::NodeReady { node, facts, .. } => info(format!(
-            "node {node} is ready: {}, {} cores, {:.1} GiB of memory",
+        EventKind::NodeReady {
+            node, facts, here, ..
+        } => info(format!(
+            "node {node} is ready{}: {}, {} cores, {:.1} GiB of memory",
+            if *here {
+                " (this machine, without a connection)"
+            } else {
+                ""
+            },
             facts.cpu.model.as_deref().unwrap_or("unknown processor"),
             facts.cpu.cores,
             facts.memory.total as f64 / f64::from(1 << 30)

@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use flagperf_model::{Launcher, NodeSpec, ProgramSource, SshTarget};
@@ -19,8 +21,21 @@ pub struct Launch {
     /// The word that marks the lines of the script that places the program; absent where the agent
     /// answers at once.
     pub(crate) nonce: Option<String>,
-    /// True if it goes through the OpenSSH client.
-    pub(crate) is_ssh: bool,
+    /// What it goes through.
+    pub(crate) way: Way,
+    /// Where the user says that the program is already.
+    pub(crate) installed: Option<String>,
+}
+
+/// What a command goes through, which decides what its failures mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Nothing: it is a child on this machine.
+    Local,
+    /// The OpenSSH client and a login shell.
+    Ssh,
+    /// A command of the user's.
+    Exec,
 }
 
 impl Launch {
@@ -30,7 +45,8 @@ impl Launch {
             program: program.into(),
             arguments: vec!["agent".into()],
             nonce: None,
-            is_ssh: false,
+            way: Way::Local,
+            installed: None,
         }
     }
 
@@ -38,21 +54,23 @@ impl Launch {
     /// digits, `nonce` a word that nobody can guess, and `patience` what the node has to come up.
     pub fn new(node: &NodeSpec, own: &Path, hash: &str, nonce: &str, patience: Duration) -> Self {
         let directory = match &node.program {
-            ProgramSource::Installed(path) => return Self::installed(node, path, patience),
+            ProgramSource::Installed(path) => {
+                return Self::installed(node, path, nonce, patience);
+            }
             ProgramSource::Placed => "",
             ProgramSource::PlacedIn(directory) => directory,
         };
-        let (mut words, is_ssh) = match &node.launcher {
+        let (mut words, way) = match &node.launcher {
             Launcher::Local => return Self::local(own),
             Launcher::Ssh(target) => {
                 let mut words = ssh(target, patience);
                 words.push(script::for_login_shell(nonce, hash, directory));
-                (words, true)
+                (words, Way::Ssh)
             }
             Launcher::Exec { words } => {
                 let mut words = words.clone();
                 words.extend(script::as_words(nonce, hash, directory));
-                (words, false)
+                (words, Way::Exec)
             }
         };
         let program = words.remove(0);
@@ -60,32 +78,56 @@ impl Launch {
             program: program.into(),
             arguments: words.into_iter().map(OsString::from).collect(),
             nonce: Some(nonce.to_owned()),
-            is_ssh,
+            way,
+            installed: None,
         }
     }
 
-    /// The program is on the node already; no shell is needed there.
-    fn installed(node: &NodeSpec, path: &str, patience: Duration) -> Self {
-        let (mut words, is_ssh) = match &node.launcher {
-            Launcher::Local => return Self::local(Path::new(path)),
+    /// The program is on the node already; no shell is needed there but the one that ssh starts.
+    fn installed(node: &NodeSpec, path: &str, nonce: &str, patience: Duration) -> Self {
+        let (mut words, way) = match &node.launcher {
+            Launcher::Local => {
+                return Self {
+                    installed: Some(path.to_owned()),
+                    ..Self::local(Path::new(path))
+                };
+            }
             Launcher::Ssh(target) => {
                 let mut words = ssh(target, patience);
-                words.push(format!("exec {} agent", script::quoted(path)));
-                (words, true)
+                words.push(script::for_installed(nonce, path));
+                (words, Way::Ssh)
             }
             Launcher::Exec { words } => {
                 let mut words = words.clone();
                 words.extend([path.to_owned(), "agent".to_owned()]);
-                (words, false)
+                (words, Way::Exec)
             }
         };
         let program = words.remove(0);
         Self {
             program: program.into(),
             arguments: words.into_iter().map(OsString::from).collect(),
-            nonce: None,
-            is_ssh,
+            nonce: (way == Way::Ssh).then(|| nonce.to_owned()),
+            way,
+            installed: Some(path.to_owned()),
         }
+    }
+
+    /// The same, except that a copy of the program that is found has to prove itself first and is
+    /// replaced if it cannot. Absent where nothing is placed.
+    pub(crate) fn anew(&self) -> Option<Self> {
+        if self.nonce.is_none() || self.installed.is_some() {
+            return None;
+        }
+        let mut launch = self.clone();
+        match (launch.way, launch.arguments.last_mut()) {
+            (Way::Ssh, Some(text)) => {
+                text.push(" ");
+                text.push(script::ANEW);
+            }
+            _ => launch.arguments.push(script::ANEW.into()),
+        }
+        Some(launch)
     }
 }
 
@@ -122,10 +164,69 @@ fn ssh(target: &SshTarget, patience: Duration) -> Vec<String> {
         "ForwardAgent=no",
         "ForwardX11=no",
         "RemoteCommand=none",
+        // A master connection of the user's may be used, but none of ours may become one: it would end
+        // with this run, or be killed and leave its socket behind.
+        "ControlMaster=no",
         "LogLevel=ERROR",
     ] {
         words.extend(["-o".to_owned(), option.to_owned()]);
     }
+    if knows_session_type() {
+        for option in SESSION_TYPE {
+            words.extend(["-o".to_owned(), option.to_owned()]);
+        }
+    }
     words.extend(["--".to_owned(), target.host.clone()]);
     words
+}
+
+/// Against settings of the user's that leave a session without its streams. OpenSSH has had them as
+/// options since 8.7, and refuses to start with one that it does not know.
+const SESSION_TYPE: [&str; 3] = [
+    "StdinNull=no",
+    "SessionType=default",
+    "ForkAfterAuthentication=no",
+];
+
+/// True if this machine's ssh knows [`SESSION_TYPE`]. It is asked once.
+fn knows_session_type() -> bool {
+    static KNOWS: OnceLock<bool> = OnceLock::new();
+    *KNOWS.get_or_init(|| {
+        Command::new("ssh")
+            .arg("-V")
+            .stdin(Stdio::null())
+            .output()
+            .ok()
+            .and_then(|output| version_of(&String::from_utf8_lossy(&output.stderr)))
+            .is_some_and(|version| version >= (8, 7))
+    })
+}
+
+/// The version in a text such as `OpenSSH_9.2p1 Debian-2, OpenSSL 3.0.19`.
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let (_, version) = text.split_once("OpenSSH_")?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_ssh_is_read() {
+        for (text, version) in [
+            (
+                "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19",
+                Some((9, 2)),
+            ),
+            ("OpenSSH_8.7p1, OpenSSL 3.0.1", Some((8, 7))),
+            ("OpenSSH_10.0, LibreSSL 4", Some((10, 0))),
+            ("OpenSSH_for_Windows", None),
+            ("dropbear", None),
+        ] {
+            assert_eq!(version_of(text), version, "{text}");
+        }
+    }
 }

@@ -18,9 +18,9 @@ mod trouble;
 
 pub use clock::now;
 pub use launch::Launch;
-pub use program::{ProgramError, ProgramFile, Programs, own_hash};
+pub use program::{ProgramError, ProgramFile, Programs, own_hash, proof};
 pub use session::{
     Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, Through,
     ThroughError,
 };
-pub use trouble::Trouble;
+pub use trouble::{EXEC_HINT, Trouble};

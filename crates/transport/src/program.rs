@@ -69,6 +69,26 @@ impl Programs {
         hex(&self.own_hash)
     }
 
+    /// True if a file of this hash is this program, or one of those beside it for other
+    /// architectures.
+    pub fn has(&self, hash: &[u8; 32]) -> bool {
+        if *hash == self.own_hash {
+            return true;
+        }
+        let beside = self.own.parent().map(fs::read_dir);
+        beside
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let arch = name.to_str()?.strip_prefix("flagperf-")?.to_owned();
+                is_plain(&arch).then_some(arch)
+            })
+            .any(|arch| self.file(&arch).is_ok_and(|file| file.hash == *hash))
+    }
+
     /// The file for an architecture.
     ///
     /// # Errors
@@ -84,10 +104,7 @@ impl Programs {
             // The file of that name may have been replaced by a newer build since this process began.
             PathBuf::from("/proc/self/exe")
         } else {
-            let plain = arch
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-            let name = if plain { arch } else { "unknown" };
+            let name = if is_plain(arch) { arch } else { "unknown" };
             self.own.with_file_name(format!("flagperf-{name}"))
         };
         let bytes = match fs::read(&path) {
@@ -120,7 +137,57 @@ pub fn own_hash() -> io::Result<[u8; 32]> {
     Ok(*hasher.finalize().as_bytes())
 }
 
+/// The content hash of this program's file in hexadecimal digits, once the file is safe on its disk.
+/// With this a copy that was just placed proves that it is whole and can be run where it is.
+///
+/// # Errors
+///
+/// The file cannot be read, or the disk has not taken all of it.
+pub fn proof() -> io::Result<String> {
+    match File::open("/proc/self/exe")?.sync_all() {
+        // Not every file system can be asked.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) => {}
+        synced => synced?,
+    }
+    own_hash().map(|hash| hex(&hash))
+}
+
+/// True if an architecture's name can be part of a file's name.
+fn is_plain(arch: &str) -> bool {
+    arch.chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
 /// A hash as hexadecimal digits.
 pub(crate) fn hex(hash: &[u8; 32]) -> String {
     blake3::Hash::from_bytes(*hash).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_for_another_architecture_is_known_by_its_hash() {
+        let directory =
+            std::env::temp_dir().join(format!("flagperf-programs-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let foreign = b"a program for another architecture";
+        fs::write(directory.join("flagperf-riscv64"), foreign).unwrap();
+        fs::write(directory.join("flagperf-x y"), "no architecture").unwrap();
+        let programs = Programs::new(directory.join("flagperf"), [7; 32]);
+        let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+        let known = [
+            programs.has(&[7; 32]),
+            programs.has(&hash(foreign)),
+            programs.has(&hash(b"no architecture")),
+            programs.has(&[8; 32]),
+        ];
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(known, [true, true, false, false]);
+    }
 }

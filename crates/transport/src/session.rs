@@ -18,11 +18,11 @@ use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
-use crate::bootstrap::{self, Started};
+use crate::bootstrap::{self, Failed, Lines, Started};
 use crate::clock::Estimate;
-use crate::launch::Launch;
+use crate::launch::{Launch, Way};
 use crate::program::Programs;
-use crate::trouble::{Trouble, of_launcher};
+use crate::trouble::{EXEC_HINT, Ended, NOT_INSTALLED, Trouble, of_launcher, said};
 
 use listen::{Channel, read_events};
 use relay::Relays;
@@ -68,19 +68,26 @@ pub enum OpenError {
         source: io::Error,
     },
     /// It took too long.
-    #[error("it did not come up within {seconds:.0} s: {what}")]
+    #[error("it did not come up within {seconds:.0} s: {}", what.reason)]
     Slow {
         /// The bound, in seconds.
         seconds: f64,
-        /// What had not come yet.
-        what: &'static str,
+        /// What had not come yet, and what was said so far.
+        what: Trouble,
     },
     /// It ended, or said something else.
     #[error("{}", .0.reason)]
     Refused(Trouble),
     /// It is another version.
-    #[error("the agent is another version of the program than this one ({0})")]
-    OtherBuild(String),
+    #[error("`{path}` there is another version of the program than this one ({version})")]
+    OtherBuild {
+        /// What it says of itself.
+        version: String,
+        /// Where it lies.
+        path: String,
+        /// True if the user says that it is there, so that it is never placed.
+        installed: bool,
+    },
 }
 
 impl OpenError {
@@ -90,15 +97,36 @@ impl OpenError {
             Self::Start { .. } => Some(
                 "install it on this machine, or use another launcher".to_owned(),
             ),
-            Self::Slow { .. } => Some(
+            Self::Slow { what, .. } => what.hint.clone().or_else(|| Some(
                 "check its load and the network; `connect` under [session] in flagperf.toml gives it more time"
                     .to_owned(),
-            ),
+            )),
             Self::Refused(trouble) => trouble.hint.clone(),
-            Self::OtherBuild(_) => Some(
-                "its copy of the program is damaged or was put there by hand: remove it, and it is placed anew"
+            Self::OtherBuild { installed: true, .. } => Some(
+                "copy the file of this version there (it is `flagperf-<architecture>` beside this one for another architecture)"
                     .to_owned(),
             ),
+            Self::OtherBuild { path, .. } => Some(remove(path)),
+        }
+    }
+}
+
+fn remove(path: &str) -> String {
+    format!("that copy may be damaged: remove `{path}` there, and it is placed anew")
+}
+
+/// An attempt that gave no session.
+struct Attempt {
+    error: OpenError,
+    /// True if a copy of the program that was found did not answer as the program does.
+    damaged: bool,
+}
+
+impl From<OpenError> for Attempt {
+    fn from(error: OpenError) -> Self {
+        Self {
+            error,
+            damaged: false,
         }
     }
 }
@@ -170,7 +198,8 @@ impl Events {
 
 impl Session {
     /// Brings up an agent and waits until it has said who it is. Where the program is not on the node
-    /// yet, it is placed there over the same stream.
+    /// yet, it is placed there over the same stream. If a copy is there that does not answer as the
+    /// program does, that is done once more, and the copy is replaced.
     ///
     /// # Errors
     ///
@@ -181,9 +210,29 @@ impl Session {
         terms: &Terms,
     ) -> Result<(Self, Events), OpenError> {
         let deadline = Instant::now() + terms.patience;
-        let slow = |what| OpenError::Slow {
+        let first = match Self::attempt(launch, programs, terms, deadline, false).await {
+            Ok(pair) => return Ok(pair),
+            Err(first) => first,
+        };
+        match launch.anew().filter(|_| first.damaged) {
+            None => Err(first.error),
+            Some(anew) => Self::attempt(&anew, programs, terms, deadline, true)
+                .await
+                .map_err(|second| second.error),
+        }
+    }
+
+    /// `proven` says that a copy which is found has told its hash.
+    async fn attempt(
+        launch: &Launch,
+        programs: &Programs,
+        terms: &Terms,
+        deadline: Instant,
+        proven: bool,
+    ) -> Result<(Self, Events), Attempt> {
+        let slow = |what: String, hint: Option<String>| OpenError::Slow {
             seconds: terms.patience.as_secs_f64(),
-            what,
+            what: Trouble { reason: what, hint },
         };
         let mut child = Command::new(&launch.program)
             .args(&launch.arguments)
@@ -202,9 +251,7 @@ impl Session {
         let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(OpenError::Refused(Trouble::plain(
-                "it has no standard streams",
-            )));
+            return Err(OpenError::Refused(Trouble::plain("it has no standard streams")).into());
         };
         // The launcher writes on while this end is busy. Where the user may not have so wide a pipe, the
         // usual width will do.
@@ -213,27 +260,48 @@ impl Session {
             let _ = rustix::pipe::fcntl_setpipe_size(&stdout, width);
         }
         let words = Words::listen(stderr);
-        let started = match &launch.nonce {
+        let mut started = match &launch.nonce {
             None => Started {
                 hash: programs.own_hash(),
                 ..Started::default()
             },
             Some(nonce) => {
-                let follow = bootstrap::follow(&mut stdin, &mut stdout, nonce, programs);
+                let mut lines = Lines::of(nonce);
+                let follow = bootstrap::follow(&mut stdin, &mut stdout, &mut lines, programs);
                 match tokio::time::timeout_at(deadline, follow).await {
                     Ok(Ok(started)) => started,
-                    Ok(Err(Some(trouble))) => return Err(OpenError::Refused(trouble)),
-                    Ok(Err(None)) => {
-                        let status = match timeout(LEAVING, child.wait()).await {
-                            Ok(Ok(status)) => status.to_string(),
-                            _ => "it closed its output".to_owned(),
-                        };
-                        let trouble = of_launcher(launch.is_ssh, &status, &words.all().await);
-                        return Err(OpenError::Refused(trouble));
+                    Ok(Err(Failed::Trouble(trouble))) => {
+                        return Err(OpenError::Refused(trouble).into());
                     }
-                    Err(_) => return Err(slow("its shell had not answered")),
+                    Ok(Err(Failed::Ended(asked))) => {
+                        let status = match timeout(LEAVING, child.wait()).await {
+                            Ok(Ok(status)) => Some(status),
+                            _ => None,
+                        };
+                        let trouble = of_launcher(&Ended {
+                            way: launch.way,
+                            status,
+                            words: &words.all().await,
+                            printed: &lines.printed(),
+                            installed: launch.installed.is_some(),
+                            asked,
+                        });
+                        return Err(OpenError::Refused(trouble).into());
+                    }
+                    Err(_) => {
+                        let _ = child.start_kill();
+                        let said = said(&words.so_far(), &lines.printed());
+                        let hint = (launch.way == Way::Exec).then(|| EXEC_HINT.to_owned());
+                        return Err(slow(format!("its shell had not answered{said}"), hint).into());
+                    }
                 }
             }
+        };
+        started.found &= !proven;
+        let path = match (&launch.installed, started.path.as_str()) {
+            (Some(path), _) => path.clone(),
+            (None, "") => launch.program.to_string_lossy().into_owned(),
+            (None, path) => path.to_owned(),
         };
         let (outgoing, requests) = unbounded_channel();
         let (events, mut incoming) = unbounded_channel();
@@ -263,8 +331,8 @@ impl Session {
             child,
             channel,
             started.rest,
-            words,
-            launch.is_ssh,
+            words.clone(),
+            launch.way,
         ));
         // A node that takes its time may be told silent before it has said anything.
         let hello = async {
@@ -277,7 +345,31 @@ impl Session {
         };
         let hello = tokio::time::timeout_at(deadline, hello)
             .await
-            .map_err(|_| slow("its agent had said nothing"))?;
+            .map_err(|_| {
+                let said = said(&words.so_far(), "");
+                let hint = match launch.way {
+                    Way::Exec if !started.found => Some(EXEC_HINT.to_owned()),
+                    _ => started.found.then(|| remove(&path)),
+                };
+                slow(format!("its agent (`{path}`) had said nothing{said}"), hint)
+            })?;
+        let refused = |why: String| Attempt {
+            error: OpenError::Refused(match (&launch.installed, launch.way) {
+                (Some(_), Way::Local | Way::Ssh) => {
+                    Trouble::new(format!("`{path}`: {why}"), NOT_INSTALLED)
+                }
+                (Some(_), Way::Exec) => Trouble::new(
+                    format!("`{path}`: {why}"),
+                    &format!("{NOT_INSTALLED}; and {EXEC_HINT}"),
+                ),
+                (None, _) if started.found => Trouble {
+                    reason: why,
+                    hint: Some(remove(&path)),
+                },
+                (None, _) => Trouble::plain(why),
+            }),
+            damaged: started.found,
+        };
         match hello {
             Some(SessionEvent::Message(FromAgent::Hello {
                 build,
@@ -287,8 +379,17 @@ impl Session {
                 started: since,
                 program,
             })) => {
-                if build != started.hash || version != terms.version {
-                    return Err(OpenError::OtherBuild(version));
+                let installed = launch.installed.is_some();
+                let known = build == started.hash || (installed && programs.has(&build));
+                if !known || version != terms.version {
+                    return Err(Attempt {
+                        error: OpenError::OtherBuild {
+                            version,
+                            path,
+                            installed,
+                        },
+                        damaged: started.found,
+                    });
                 }
                 let session = Self {
                     outgoing,
@@ -306,12 +407,8 @@ impl Session {
                 };
                 Ok((session, Events(incoming)))
             }
-            Some(SessionEvent::Closed { reason, .. }) => {
-                Err(OpenError::Refused(Trouble::plain(reason)))
-            }
-            _ => Err(OpenError::Refused(Trouble::plain(
-                "its first message was not a hello",
-            ))),
+            Some(SessionEvent::Closed { reason, .. }) => Err(refused(reason)),
+            _ => Err(refused("its first message was not a hello".to_owned())),
         }
     }
 

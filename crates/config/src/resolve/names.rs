@@ -10,6 +10,9 @@ use crate::listing::{SINGLY, repeated, rest_of};
 use crate::nodeset::{MOST_NODES, NodeSet, fold};
 use crate::settings::Settings;
 
+/// What Slurm says of the nodes of a job that waits, which would pass for two names.
+const UNASSIGNED: &str = "None assigned";
+
 /// A name with its line and column.
 struct Placed {
     name: NodeName,
@@ -52,7 +55,10 @@ impl NodeSource {
     fn text(&self) -> (&str, bool) {
         match self {
             Self::List(text) | Self::Slurm(text) => (text, false),
-            Self::File { text, .. } | Self::Output { text, .. } => (text, true),
+            // Editors of Windows put a mark of the byte order first.
+            Self::File { text, .. } | Self::Output { text, .. } => {
+                (text.strip_prefix('\u{feff}').unwrap_or(text), true)
+            }
         }
     }
 }
@@ -66,6 +72,12 @@ pub(super) fn read(
 ) -> Option<Vec<NodeName>> {
     let (text, is_file) = source.text();
     let before = errors.len();
+    if matches!(source, NodeSource::Slurm(_)) && text.trim() == UNASSIGNED {
+        let message = "Slurm has assigned no nodes to this job; start it where it has, \
+                       from `sbatch` or `salloc`";
+        errors.push(source.wrong(1, 1, message.to_owned()));
+        return None;
+    }
     let placed = if is_file {
         read_lines(source, text, errors)
     } else {

@@ -307,6 +307,24 @@ fn files_and_the_output_of_commands() {
 }
 
 #[test]
+fn a_mark_of_the_byte_order_is_no_part_of_a_name() {
+    let inventory = accept(&Settings::default(), &file("\u{feff}node01\r\nnode02\r\n"));
+    assert_eq!(named(&inventory), "node[01-02]");
+    let refused = refusal(&Settings::default(), &file("\u{feff}a;\n"));
+    assert!(refused[0].starts_with("hosts:1:2: `;`"), "{refused:?}");
+}
+
+#[test]
+fn a_job_that_waits_has_no_nodes() {
+    assert_eq!(
+        refusal(&Settings::default(), &slurm("None assigned")),
+        [
+            "SLURM_JOB_NODELIST, column 1: Slurm has assigned no nodes to this job; start it where it has, from `sbatch` or `salloc`"
+        ]
+    );
+}
+
+#[test]
 fn a_node_that_is_named_twice_is_refused_with_both_places() {
     assert_eq!(
         refusal(&Settings::default(), &list("a,n[1-3],b,n2,n[5,5]")),

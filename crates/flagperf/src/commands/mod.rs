@@ -6,8 +6,9 @@ mod list;
 mod report;
 mod run;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{AgentArgs, Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::output::print;
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
@@ -15,12 +16,17 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
-        Command::Agent => agent(),
+        Command::Agent(args) => agent(&args),
         Command::Case(args) => case::case(args),
     }
 }
 
-fn agent() -> Result<Exit, Failure> {
+fn agent(args: &AgentArgs) -> Result<Exit, Failure> {
+    if args.check {
+        let proof = flagperf_transport::proof().map_err(Failure::internal)?;
+        print(&format!("{proof}\n")).map_err(Failure::internal)?;
+        return Ok(Exit::Success);
+    }
     let build = flagperf_transport::own_hash().map_err(Failure::internal)?;
     flagperf_agent::serve(std::io::stdin(), std::io::stdout(), build, run::VERSION)
         .map(|()| Exit::Success)

@@ -55,6 +55,7 @@ fn two_hundred_and_fifty_six_nodes_are_recorded_in_little_time() {
                 node: name.clone(),
                 facts: Box::new(facts()),
                 clock: ClockOffset::default(),
+                here: false,
             },
         ));
         recorder.node_series(name, series(), Vec::new());

@@ -233,6 +233,7 @@ pub(crate) fn begin(results: &Path, cases: Vec<PlannedCase>, random: u64) -> Rec
             node: node(),
             facts: Box::new(facts()),
             clock: ClockOffset::default(),
+            here: false,
         },
     ));
     let absent = vec![Absent {

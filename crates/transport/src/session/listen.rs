@@ -16,7 +16,8 @@ use super::speak::Outgoing;
 use super::words::Words;
 use super::{Clock, LEAVING, SessionEvent};
 use crate::clock::{Estimate, now};
-use crate::trouble::of_launcher;
+use crate::launch::Way;
+use crate::trouble::{self as launcher, of_launcher};
 
 /// Questions about the clock that are asked one after the other at the start of a session.
 const FIRST_PINGS: u64 = 3;
@@ -49,7 +50,7 @@ pub(super) async fn read_events(
     mut channel: Channel<ChildStdout>,
     rest: Vec<u8>,
     words: Words,
-    is_ssh: bool,
+    way: Way,
 ) {
     let (why, since) = channel.listen(rest).await;
     let status = match timeout(LEAVING, child.wait()).await {
@@ -63,8 +64,15 @@ pub(super) async fn read_events(
     }
     let words = words.all().await;
     let text = match (why, status) {
-        (None, Some(status)) if is_ssh && status.code() == Some(255) => {
-            let trouble = of_launcher(true, &status.to_string(), &words);
+        (None, Some(status)) if way == Way::Ssh && status.code() == Some(255) => {
+            let trouble = of_launcher(&launcher::Ended {
+                way,
+                status: Some(status),
+                words: &words,
+                printed: "",
+                installed: false,
+                asked: false,
+            });
             format!("its connection ended: {}", trouble.reason)
         }
         (why, status) => describe(why, status, &words),

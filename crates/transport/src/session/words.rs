@@ -12,22 +12,33 @@ use super::LEAVING;
 const LAST_WORDS: usize = 4096;
 
 /// The last words of a launcher or an agent on standard error.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Words {
     kept: Arc<Mutex<Vec<u8>>>,
-    listener: tokio::task::JoinHandle<()>,
+    /// Closed by the listener once nobody can say more.
+    ended: tokio::sync::watch::Receiver<()>,
 }
 
 impl Words {
     pub(super) fn listen(stderr: ChildStderr) -> Self {
         let kept = Arc::new(Mutex::new(Vec::new()));
-        let listener = tokio::spawn(keep_last_words(stderr, Arc::clone(&kept)));
-        Self { kept, listener }
+        let (alive, ended) = tokio::sync::watch::channel(());
+        let words = Arc::clone(&kept);
+        tokio::spawn(async move {
+            keep_last_words(stderr, words).await;
+            drop(alive);
+        });
+        Self { kept, ended }
     }
 
     /// All of them, once nobody can say more.
-    pub(super) async fn all(self) -> String {
-        let _ = timeout(LEAVING, self.listener).await;
+    pub(super) async fn all(mut self) -> String {
+        let _ = timeout(LEAVING, self.ended.changed()).await;
+        self.so_far()
+    }
+
+    /// What was said until now.
+    pub(super) fn so_far(&self) -> String {
         let words = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&words).trim().to_owned()
     }

@@ -44,10 +44,11 @@ impl Own {
 /// A node that is this machine needs no connection. It is this machine if it is called as this machine
 /// calls itself or by one of its addresses, and nothing was said of a user or a port, behind which
 /// there may be a container: not in the settings, whose word is final about `settled` nodes, and not in
-/// the configuration of ssh.
+/// the configuration of ssh. Through a command that is so only `inside` of the cluster.
 pub(super) async fn recognise(
     nodes: &mut [NodeSpec],
     settled: &BTreeSet<NodeName>,
+    inside: bool,
 ) -> Result<(), Failure> {
     let own = Own::of_this_machine();
     for node in nodes {
@@ -62,7 +63,7 @@ pub(super) async fn recognise(
                     && own.is(&target.host)
                     && !asked::is_alias(target).await?
             }
-            Launcher::Exec { .. } => own.is(node.name.as_str()),
+            Launcher::Exec { .. } => inside && own.is(node.name.as_str()),
         };
         if here {
             node.launcher = Launcher::Local;

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use flagperf_config::{Choice, ContainerChoice, Inventory, NodeSource};
-use flagperf_model::{ContainerOptions, Launcher, NodeName, NodeSpec, Plan, ProgramSource};
+use flagperf_model::{
+    ContainerOptions, Environment, Launcher, NodeName, NodeSpec, Plan, ProgramSource,
+};
 
 use super::{asked, here};
 use crate::cli::{ContainerArgs, NodeArgs};
@@ -35,7 +37,10 @@ pub(super) async fn inventory(
     if inventory.nodes.is_empty() {
         inventory.nodes.push(localhost()?);
     } else if !forced {
-        here::recognise(&mut inventory.nodes, &inventory.settled).await?;
+        // In a container, or where Slurm has started this program, a node's name is this machine's
+        // own; elsewhere `docker exec -i {node}` may well mean a container with the name of its host.
+        let inside = inventory.environment == Environment::InContainer || args.slurm;
+        here::recognise(&mut inventory.nodes, &inventory.settled, inside).await?;
     }
     Ok(inventory)
 }

@@ -155,7 +155,8 @@ fn the_nodes_of_a_slurm_job() {
         return;
     };
     let cluster = Cluster::new(bed);
-    cluster.installed("");
+    // Nothing is said of the program: it is placed through srun.
+    cluster.settings("[session]\nconnect = \"1m\"\n");
     cluster.case("spanning", "all", &format!("hostname; {RESULT}"));
     let mut command = cluster.bed.controller("salloc");
     command
@@ -165,8 +166,10 @@ fn the_nodes_of_a_slurm_job() {
             "run",
             "spanning",
             "--slurm",
-            "--cases",
+            "--config",
         ])
+        .arg(cluster.place.path("flagperf.toml"))
+        .arg("--cases")
         .arg(cluster.place.path("cases"))
         .arg("--results")
         .arg(cluster.place.path("results"));
@@ -174,5 +177,8 @@ fn the_nodes_of_a_slurm_job() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for node in ["node1", "node2"] {
         assert!(cluster.output("spanning", node).contains(node));
+        let placed =
+            "ls /root/.cache/flagperf /tmp/flagperf-0 2>/dev/null | grep -cE '^[0-9a-f]{64}$'";
+        assert_eq!(cluster.sh(node, placed), "1\n", "{node}");
     }
 }

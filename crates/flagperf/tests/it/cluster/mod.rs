@@ -5,10 +5,12 @@ mod faults;
 mod interrupts;
 mod interserver;
 mod launch;
+mod logins;
 mod machines;
 mod modes;
 mod neighbours;
 mod places;
+mod placing;
 mod resume;
 
 use std::fs;
