@@ -27,7 +27,7 @@ mod starting;
 mod task;
 
 pub use ending::end_everything_below;
-pub use serve::{AgentError, serve};
+pub use serve::{AgentError, serve, stay};
 
 /// `CLOCK_MONOTONIC`, in nanoseconds.
 fn mono_ns() -> u64 {

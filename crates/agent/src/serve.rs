@@ -115,6 +115,17 @@ pub fn serve(
     }
 }
 
+/// Waits until this process is asked to end. What keeps a container alive is its first process.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+pub fn stay() -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    signals.forever().next();
+    Ok(())
+}
+
 /// A signal that would end this process ends the session instead, so that nothing is left behind.
 /// One of them comes by itself: the kernel sends SIGHUP to a stopped process whose parent dies.
 fn turn_signals_into_inputs(inputs: Sender<Input>) -> io::Result<()> {

@@ -9,8 +9,8 @@
 //! the container. Each step is taken on all nodes together.
 
 mod container;
-mod desk;
-mod image;
+pub(crate) mod desk;
+pub(crate) mod image;
 mod send;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@
 
 mod alias;
 mod case_run;
+mod clean;
 mod emission;
 mod environment;
 mod node;
@@ -15,6 +16,7 @@ mod run;
 mod tail;
 mod verdict;
 
+pub use clean::{Fate, Left, clean};
 pub use emission::{Consumer, Emission};
 pub use flagperf_transport::now;
 pub use node::{BringUp, Node, close_all, connect_all};

@@ -28,6 +28,11 @@ pub(crate) enum Command {
     /// Serve a controller over standard input and output (started by `flagperf run`)
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Remove the containers that earlier runs of yours have left on nodes
+    Clean(CleanArgs),
+    /// Remove a container if it belongs to a run (started by an agent)
+    #[command(hide = true)]
+    RemoveContainer(RemoveArgs),
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),
@@ -38,6 +43,38 @@ pub(crate) struct AgentArgs {
     /// Print the content hash of this program once it is safe on its disk, and stop
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// When the session has ended, wait until this process is ended: the container that it is the first of is to
+    /// be looked into
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The engine
+    #[arg(value_parser = values::engine())]
+    pub(crate) engine: EngineKind,
+
+    /// The container
+    pub(crate) container: String,
+
+    /// The run that it must belong to
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArgs {
+    #[command(flatten)]
+    pub(crate) nodes: NodeArgs,
+
+    /// The engine: docker, podman or nerdctl [default: all that a node has]
+    #[arg(long, value_name = "NAME", value_parser = values::engine())]
+    pub(crate) engine: Option<EngineKind>,
+
+    /// Only tell what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -173,7 +210,7 @@ pub(crate) struct NodeArgs {
 }
 
 /// The container that is made on every node.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Containers")]
 pub(crate) struct ContainerArgs {
     /// Run the cases in a container that is made on every node and removed at the end

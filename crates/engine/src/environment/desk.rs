@@ -19,25 +19,25 @@ const BACKSTOP: Duration = Duration::from_secs(30);
 const GRACE_S: f64 = 10.0;
 
 /// What is told while steps run, with the node's place in the list of nodes.
-pub(super) type Told = (usize, StepKind, Vec<u8>);
+pub(crate) type Told = (usize, StepKind, Vec<u8>);
 
 /// Where commands of one node are given.
-pub(super) struct Desk<'a> {
-    pub(super) session: &'a Session,
-    pub(super) events: &'a mut Events,
+pub(crate) struct Desk<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) events: &'a mut Events,
     /// Counts the tasks of the session.
-    pub(super) next_task: &'a mut u32,
+    pub(crate) next_task: &'a mut u32,
     /// The node's place.
-    pub(super) place: usize,
+    pub(crate) place: usize,
     /// Who writes down what is printed. It takes its time, and so holds up who prints too fast.
-    pub(super) log: mpsc::Sender<Told>,
+    pub(crate) log: mpsc::Sender<Told>,
     /// How often the user asked to stop.
-    pub(super) stop: watch::Receiver<u32>,
+    pub(crate) stop: watch::Receiver<u32>,
 }
 
 /// A command.
 #[derive(Debug, Clone)]
-pub(super) struct Command {
+pub(crate) struct Command {
     pub(super) argv: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
     /// It is ended when it has run this long, in seconds.
@@ -48,7 +48,7 @@ pub(super) struct Command {
 
 impl Command {
     /// One whose answer is only read.
-    pub(super) fn question(argv: Vec<String>, timeout_s: f64) -> Self {
+    pub(crate) fn question(argv: Vec<String>, timeout_s: f64) -> Self {
         Self {
             argv,
             env: BTreeMap::new(),
@@ -60,26 +60,26 @@ impl Command {
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) end: ProcessEnd,
     /// What it printed, or the end of that.
-    pub(super) output: String,
+    pub(crate) output: String,
     /// True if it had to be ended because it took too long.
     pub(super) timed_out: bool,
 }
 
 impl Answer {
-    pub(super) fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.end == ProcessEnd::Status(0) && !self.timed_out
     }
 
     /// True if there is no such program.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(&self.end, ProcessEnd::NotStarted { reason, .. } if reason.contains("os error 2"))
     }
 
     /// `exit status 1`, for reasons.
-    pub(super) fn status(&self, timeout_s: f64) -> String {
+    pub(crate) fn status(&self, timeout_s: f64) -> String {
         if self.timed_out {
             return format!("it took longer than {timeout_s} s");
         }
@@ -95,7 +95,7 @@ impl Answer {
 
 /// Why a command gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// The user asked to stop.
     #[error("interrupted by the user")]
     Interrupted,
@@ -129,7 +129,7 @@ impl Desk<'_> {
     }
 
     /// Runs a command where the agent is.
-    pub(super) async fn run(&mut self, command: Command) -> Result<Answer, NoAnswer> {
+    pub(crate) async fn run(&mut self, command: Command) -> Result<Answer, NoAnswer> {
         let (task, _) = self.prepare(TaskDirectory::Any).await?;
         self.run_prepared(task, command).await
     }

@@ -15,7 +15,7 @@ use super::StepError;
 use super::desk::{Answer, Command, Desk, NoAnswer};
 
 /// How long a question to an engine may take, in seconds.
-pub(super) const QUESTION_S: f64 = 60.0;
+pub(crate) const QUESTION_S: f64 = 60.0;
 
 /// How long fetching an image may take, in seconds.
 const PULL_S: f64 = 7200.0;
@@ -262,7 +262,7 @@ fn undo(desk: &Desk<'_>, undo: UndoId, invocation: Option<&Invocation>) {
 }
 
 /// What removes a container if it is one of this run: this program itself, which looks at its labels first.
-pub(super) fn removal(engine: EngineKind, container: &str, run: &str) -> Vec<String> {
+pub(crate) fn removal(engine: EngineKind, container: &str, run: &str) -> Vec<String> {
     [
         OWN_PROGRAM,
         "remove-container",

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use flagperf_config::{ContainerChoice, Inventory};
 use flagperf_container::find_install_script;
 use flagperf_model::{ContainerPlan, Environment, ImageBuild, ImageSource, SetupCommand};
 
+use super::Trees;
 use crate::exit::Failure;
 
 /// A command that makes a container ready is ended when it has run this long, in seconds: an extension may
@@ -16,9 +16,6 @@ const SETUP_LIMIT_S: u32 = 1800;
 
 /// The file from which engines build.
 const DOCKERFILE: &str = "Dockerfile";
-
-/// Directories, packed as `flagperf-archive` does, by their path on the controller.
-pub(super) type Trees = BTreeMap<String, Arc<[u8]>>;
 
 /// Looks at the image's directory and settles in what environment the cases run. What is to be said about it
 /// comes back in words.

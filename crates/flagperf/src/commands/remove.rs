@@ -1,0 +1,45 @@
+//! `flagperf remove-container`: run by an agent on a node, to take away a container of its run and no other.
+
+use std::process::{Command, Output};
+
+use flagperf_container as container;
+use flagperf_container::Invocation;
+
+use crate::cli::RemoveArgs;
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
+    let inspect = output(&container::inspect_container(args.engine, &args.container))?;
+    if !inspect.status.success() {
+        // There is none: it went by itself, or was never made.
+        return Ok(Exit::Success);
+    }
+    let answer = String::from_utf8_lossy(&inspect.stdout);
+    let state = container::container_state(&answer).map_err(Failure::internal)?;
+    if state.labels.is_none_or(|labels| labels.run != args.run) {
+        return Ok(Exit::Success);
+    }
+    let removing = container::remove_container(args.engine, &args.container);
+    let done = output(&removing)?;
+    let words = String::from_utf8_lossy(&done.stderr);
+    // One that is on its way out of its own accord is as good as gone.
+    if done.status.success()
+        || words.contains("already in progress")
+        || words.contains("No such container")
+    {
+        return Ok(Exit::Success);
+    }
+    let refusal = container::refusal(&removing, &done.status.to_string(), &words);
+    Err(Failure::new(Exit::CaseFailed, refusal.reason))
+}
+
+fn output(invocation: &Invocation) -> Result<Output, Failure> {
+    let argv = invocation.argv();
+    let (program, arguments) = argv
+        .split_first()
+        .ok_or_else(|| Failure::internal("no command"))?;
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| Failure::usage(format!("`{program}` could not be started: {error}")))
+}
