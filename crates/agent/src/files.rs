@@ -116,6 +116,17 @@ impl SessionFiles {
     }
 }
 
+impl Drop for SessionFiles {
+    fn drop(&mut self) {
+        // Nobody may write into the directory any more when it is removed.
+        for tree in std::mem::take(&mut self.trees).into_values() {
+            if let Tree::Arriving(unpacker) = tree {
+                unpacker.finish();
+            }
+        }
+    }
+}
+
 fn ended(unpacker: Unpacker, path: PathBuf) -> Tree {
     match unpacker.finish().problems.into_iter().next() {
         None => Tree::There(path),
@@ -131,6 +142,29 @@ pub(crate) fn has_files(directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_still_arriving_goes_with_the_session() {
+        let from = tempfile::tempdir().unwrap();
+        for number in 0..1000 {
+            fs::write(from.path().join(number.to_string()), [7; 99]).unwrap();
+        }
+        let mut packed = Vec::new();
+        flagperf_archive::pack(from.path(), &mut packed).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let here = place.path().to_str().unwrap().to_owned();
+        let mut files = SessionFiles::new(Some(here));
+        files.put(TreeId(1), packed, false);
+        let copy = files.path("tree-1");
+        // In the middle of it.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while fs::read_dir(&copy).unwrap().count() < 9 {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        drop(files);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_directory_that_never_came_is_told() {

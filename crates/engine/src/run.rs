@@ -9,7 +9,7 @@ use flagperf_model::{
     Timestamp,
 };
 use flagperf_transport::{Events, Session, SessionEvent, now};
-use flagperf_wire::{ToAgent, TreeId};
+use flagperf_wire::{FromAgent, ToAgent, TreeId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
@@ -106,6 +106,11 @@ impl Context<'_> {
                 Incoming::Interrupt => self.interrupted(),
                 Incoming::Agent(node, SessionEvent::Closed { reason, .. }) => {
                     self.lose(node, reason);
+                }
+                // Files that were given up still take up the window until they are taken.
+                Incoming::Agent(node, SessionEvent::Message(FromAgent::Files { bytes, .. })) => {
+                    let bytes = bytes.len() as u64;
+                    self.nodes[node].session.send(ToAgent::Credit { bytes });
                 }
                 // Silence matters to a case, and late words about one that is over to nobody.
                 Incoming::Agent(..) => {}

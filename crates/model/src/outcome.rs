@@ -98,7 +98,7 @@ pub enum Outcome {
         stage: Stage,
         /// Why.
         cause: Cause,
-        /// Other nodes on which it failed by itself.
+        /// Other nodes on which it failed by itself, and those that were lost later.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         also: Vec<NodeName>,
     },

@@ -28,7 +28,8 @@ impl TestBed {
 
     /// Drops so many percent of the IP packets each way; 0 ends it. Not on loopback.
     ///
-    /// What `ping` calls 30 % loss is about 16 each way. With 30 each way TCP all but stands still.
+    /// What `ping` calls 30 % loss is about 16 each way. With 30 each way a short run takes anything from
+    /// seconds to minutes.
     #[track_caller]
     pub fn loss(&self, node: &str, percent: u8) {
         self.fault("loss", &[node, &percent.to_string()]);

@@ -42,13 +42,17 @@ impl CaseRun<'_, '_> {
                 run.stages.count(Stage::Fetching) >= fetching
                     && run.context.interrupts == interrupts
             };
-            if self.hear_while(deadline, as_before).await {
+            let heard = self.hear_while(deadline, as_before).await;
+            if self.context.is_urgent() {
+                return self.files_are_incomplete("the user asked to stop at once");
+            }
+            if heard {
                 if self.context.interrupts > 0 {
                     stop_at.get_or_insert(Instant::now() + grace);
                 }
                 continue;
             }
-            if self.context.is_urgent() || stop_at.is_some_and(|at| at <= Instant::now()) {
+            if stop_at.is_some_and(|at| at <= Instant::now()) {
                 return self.files_are_incomplete("the user asked to stop");
             }
             if self.files_moved + NO_FILES <= Instant::now() {
@@ -103,7 +107,7 @@ impl CaseRun<'_, '_> {
     /// Waits for the last samples.
     pub(super) async fn await_monitors(&mut self) {
         let deadline = Instant::now() + MONITOR_STOP;
-        while !self.sampling.is_empty() {
+        while !self.sampling.is_empty() && !self.context.is_urgent() {
             let incoming = tokio::select! {
                 incoming = self.context.incoming.recv() => incoming,
                 () = sleep_until(deadline) => None,
@@ -112,9 +116,6 @@ impl CaseRun<'_, '_> {
                 Some(Incoming::Agent(node, event)) => self.hear(node, event),
                 Some(Incoming::Interrupt) => {
                     self.context.interrupted();
-                    if self.context.is_urgent() {
-                        return;
-                    }
                 }
                 None => {
                     self.context.tell(EventKind::Warning {

@@ -67,6 +67,8 @@ fn a_node_lost_in_the_grace_of_a_failure_is_told_beside_it() {
     cluster.case("failing", "all", script);
     let running = cluster.start(&["failing"]);
     cluster.await_process(&["node1", "node3"], "sleep 65");
+    // A loss at nearly the same time would count as what came first.
+    std::thread::sleep(Duration::from_secs(1));
     for agent in cluster.pids("node3", " agent") {
         signal(agent, "KILL");
     }
@@ -222,25 +224,5 @@ fn an_agent_that_is_killed_loses_the_node() {
     cluster.case("quick", "each", RESULT);
     let next = cluster.run_as_they_are(&["quick"]);
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    cluster.await_clean();
-}
-
-#[test]
-fn heavy_packet_loss_only_makes_it_slower() {
-    let Some(bed) = TestBed::hosts(2).up() else {
-        return;
-    };
-    let cluster = Cluster::new(bed);
-    let script = format!("for i in 1 2 3; do echo tick $i; sleep 1; done; {RESULT}");
-    cluster.installed("");
-    cluster.case("ticking", "all", &script);
-    let running = cluster.start(&["ticking"]);
-    cluster.await_process(&["node1", "node2"], "main.sh");
-    // What is lost on the way there and on the way back makes 30 % together.
-    cluster.bed.loss("node2", 16);
-    let ended = running.end(60.0);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(cluster.output("ticking", "node2").contains("tick 3"));
-    cluster.bed.loss("node2", 0);
     cluster.await_clean();
 }

@@ -6,6 +6,7 @@ mod interrupts;
 mod interserver;
 mod launch;
 mod logins;
+mod loss;
 mod machines;
 mod modes;
 mod neighbours;

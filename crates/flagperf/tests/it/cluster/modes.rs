@@ -54,7 +54,7 @@ fn a_doubtful_in_container_mode_is_refused() {
 
 #[test]
 fn a_container_without_the_mode_gives_a_hint() {
-    let Some(bed) = TestBed::hosts(2).up() else {
+    let Some(bed) = TestBed::hosts(1).up() else {
         return;
     };
     let cluster = Cluster::new(bed);
