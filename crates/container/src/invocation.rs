@@ -103,7 +103,7 @@ pub fn build(engine: EngineKind, name: &str, labels: &Labels) -> Invocation {
         .flag("--force-rm")
         // The node's own network is the one that surely reaches what the node reaches.
         .option("--network", "host")
-        .each("--label", labels.pairs())
+        .each("--label", labels.for_image().into_iter().take(1))
         .option("--tag", name)
         .then(&["."])
 }
@@ -144,10 +144,10 @@ pub fn commit(
         .option("--change", format!("CMD {command}"))
         .each(
             "--change",
-            labels.pairs().iter().filter_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                Some(format!("LABEL {name}={value}"))
-            }),
+            labels
+                .for_image()
+                .iter()
+                .map(|pair| format!("LABEL {pair}")),
         )
         .then(&[container, image])
 }

@@ -30,9 +30,10 @@ pub struct Labels {
 impl Labels {
     /// From the labels of something; `None` if it is not ours.
     pub fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |name: &str| labels.get(name).filter(|text| !text.is_empty());
         Some(Self {
-            run: labels.get(RUN)?.clone(),
-            owner: labels.get(OWNER)?.clone(),
+            run: text(RUN)?.clone(),
+            owner: text(OWNER)?.clone(),
             agent: labels.get(AGENT).and_then(|text| {
                 let (pid, start) = text.split_once('.')?;
                 Some((pid.parse().ok()?, start.parse().ok()?))
@@ -44,6 +45,18 @@ impl Labels {
     /// What an image says that it was made of, whoever made it.
     pub(crate) fn content_of(labels: &BTreeMap<String, String>) -> Option<&str> {
         labels.get(CONTENT).map(String::as_str)
+    }
+
+    /// What an image is labelled with. Containers inherit the labels of their image: one that says whose it is would
+    /// make everybody's containers of it ours. What a container on the way was labelled with is taken back.
+    pub(crate) fn for_image(&self) -> Vec<String> {
+        let content = self.content.as_deref().unwrap_or_default();
+        vec![
+            format!("{CONTENT}={content}"),
+            format!("{RUN}="),
+            format!("{OWNER}="),
+            format!("{AGENT}="),
+        ]
     }
 
     /// Each as `name=value`.
@@ -87,5 +100,23 @@ mod tests {
             .collect();
         assert_eq!(Labels::of(&map), Some(labels));
         assert_eq!(Labels::of(&BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn what_is_made_of_an_image_of_ours_is_not_ours() {
+        let labels = Labels {
+            run: "run1".into(),
+            owner: "ann@lab".into(),
+            agent: Some((17, 99)),
+            content: Some("abc".into()),
+        };
+        let map = labels
+            .for_image()
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!(Labels::of(&map), None);
+        assert_eq!(Labels::content_of(&map), Some("abc"));
     }
 }
