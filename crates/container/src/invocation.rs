@@ -119,8 +119,13 @@ pub fn install(
     labels: &Labels,
 ) -> Invocation {
     const SEEN_AT: &str = "/workspace/docker_image";
-    Invocation::new(engine, &["run"])
-        .option("--name", name)
+    let mut run = Invocation::new(engine, &["run"]);
+    if engine != EngineKind::Nerdctl {
+        // A shell that is a container's first process is deaf to the signal that asks to end; the client is not.
+        // The container is removed by who removes it anyway.
+        run = run.flag("--sig-proxy=false");
+    }
+    run.option("--name", name)
         .each("--label", labels.pairs())
         .option("--pull", "never")
         .option("--network", "host")

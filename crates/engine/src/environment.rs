@@ -243,7 +243,6 @@ impl Steps<'_> {
         let (ended, mut ends) = mpsc::unbounded_channel();
         // A step that takes away what was made is not stopped by what stopped the others.
         let (stop, stops) = watch::channel(0);
-        let hurry = self.interrupted > 1;
         // One node builds for the others.
         let builder = match &request.container.source {
             ImageSource::Built(build) if build.once => {
@@ -260,9 +259,10 @@ impl Steps<'_> {
             let ended = ended.clone();
             let stops = stops.clone();
             let waits = builder.is_some_and(|builder| builder != index);
+            let interrupts = self.interrupts.clone();
             running.push(Box::pin(async move {
                 let began = now();
-                let result = one(step, request, host, log, stops, waits, hurry).await;
+                let result = one(step, request, host, log, stops, waits, interrupts).await;
                 let _ = ended.send((host.spec.name.clone(), host.rank, result.clone(), began));
                 if let Err(error) = result {
                     host.failed.get_or_insert((step, error));
@@ -396,7 +396,7 @@ async fn one(
     log: mpsc::Sender<Told>,
     stop: watch::Receiver<u32>,
     waits: bool,
-    hurry: bool,
+    interrupts: watch::Receiver<u32>,
 ) -> Result<Option<String>, StepError> {
     let plan = request.container;
     let run = request.plan.run.as_str();
@@ -466,8 +466,15 @@ async fn one(
             let Some(running) = host.running.take() else {
                 return Ok(None);
             };
-            let keep = plan.keep && host.failed.is_none();
-            container::stop(running, keep, hurry, &mut host.desk(log, stop))
+            // What could not be made ready is worth looking into most of all.
+            let is_there = match &host.failed {
+                None => true,
+                Some((step, error)) => {
+                    *step == StepKind::ConfigureContainer && !error.is_interrupt()
+                }
+            };
+            let keep = plan.keep && is_there;
+            container::stop(running, keep, interrupts, &mut host.desk(log, stop))
                 .await
                 .map(Some)
         }
@@ -485,14 +492,9 @@ async fn until_stopped(
         node = &mut starting => return Ok((node?, false)),
         _ = stop.wait_for(|count| *count > 0) => {}
     }
-    let hurry = async {
-        let _ = stop.wait_for(|count| *count > 1).await;
-        tokio::time::sleep(container::AT_ONCE).await;
-    };
     let started = tokio::select! {
         node = &mut starting => node.ok(),
-        () = hurry => None,
-        () = tokio::time::sleep(container::GOING) => None,
+        () = container::patience(&mut stop) => None,
     };
     match started {
         Some(node) => Ok((node, true)),

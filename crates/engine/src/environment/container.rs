@@ -7,11 +7,11 @@ use flagperf_container::Labels;
 use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, StepKind};
 use flagperf_transport::{Farewell, Terms, ThroughError};
 use flagperf_wire::{ChannelId, TaskDirectory, ToAgent, TreeId, UndoId};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
 
 use super::desk::{Command, Desk};
-use super::image::{QUESTION_S, process, removal, removal_when_made};
+use super::image::{process, removal, removal_when_made};
 use super::{Host, StepError};
 use crate::node::{Node, facts_of};
 
@@ -21,11 +21,17 @@ const INTO: ChannelId = ChannelId(0);
 /// What is undone when the node's agent leaves without being told.
 const CONTAINER: UndoId = UndoId(2);
 
-/// How long a container may take to end and go when its agent has left.
-pub(super) const GOING: Duration = Duration::from_secs(15);
+/// How long a container may take to start when nobody wants it any more, and to end and go when its agent has left.
+const GOING: Duration = Duration::from_secs(15);
 
 /// The same when the user asked a second time to stop.
-pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long an engine may take to remove one, in seconds.
+const REMOVING_S: f64 = 30.0;
+
+/// The same when the user asked a second time to stop, in seconds.
+const REMOVING_AT_ONCE_S: f64 = 5.0;
 
 /// Lines of a command's output that are told when it fails.
 const TAIL: usize = 15;
@@ -39,6 +45,8 @@ pub(super) struct Running {
     farewell: Option<oneshot::Receiver<Option<Farewell>>>,
     /// True if the engine's client ended before there was an agent in the container.
     refused: bool,
+    /// True if it does not end with its agent's session.
+    stays: bool,
 }
 
 /// Starts the container and brings up the agent in it.
@@ -77,6 +85,7 @@ pub(super) async fn start(
         run: labels.run,
         farewell: None,
         refused: false,
+        stays: plan.keep,
     });
     let opened = host
         .session
@@ -181,11 +190,26 @@ pub(super) async fn configure(
     })
 }
 
+/// Returns when an engine had its time to start a container, or to see one off; soon after the user asked a second
+/// time to stop.
+pub(super) async fn patience(interrupts: &mut watch::Receiver<u32>) {
+    let hurried = async {
+        if interrupts.wait_for(|count| *count > 1).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        sleep(AT_ONCE).await;
+    };
+    tokio::select! {
+        () = hurried => {}
+        () = sleep(GOING) => {}
+    }
+}
+
 /// Sees a container off whose agent was told to leave, or removes it. Tells what was done.
 pub(super) async fn stop(
     running: Running,
     keep: bool,
-    hurry: bool,
+    mut interrupts: watch::Receiver<u32>,
     desk: &mut Desk<'_>,
 ) -> Result<String, StepError> {
     if keep {
@@ -195,13 +219,12 @@ pub(super) async fn stop(
         return Ok(format!("left running: {enter}"));
     }
     let was_cut_off = running.farewell.is_none() && !running.refused;
-    let farewell = match running.farewell {
+    let farewell = match running.farewell.filter(|_| !running.stays) {
         None => None,
-        Some(farewell) => timeout(if hurry { AT_ONCE } else { GOING }, farewell)
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .flatten(),
+        Some(farewell) => tokio::select! {
+            farewell = farewell => farewell.ok().flatten(),
+            () = patience(&mut interrupts) => None,
+        },
     };
     // An engine's client that ended in order has waited until the container was gone.
     if farewell.is_none_or(|farewell| !farewell.is_orderly()) {
@@ -211,13 +234,21 @@ pub(super) async fn stop(
             removal
         };
         let remove = remove(running.engine, &running.name, &running.run);
-        let answer = desk.run(Command::question(remove, QUESTION_S)).await?;
+        let limit = if *interrupts.borrow() > 1 {
+            REMOVING_AT_ONCE_S
+        } else {
+            REMOVING_S
+        };
+        let answer = desk.run(Command::question(remove, limit)).await?;
         if !answer.is_good() {
+            let words = match answer.output.trim() {
+                "" => String::new(),
+                words => format!(": {words}"),
+            };
             return Err(StepError::plain(format!(
-                "`{}` could not be removed ({}): {}",
+                "`{}` could not be removed ({}){words}",
                 running.name,
-                answer.status(QUESTION_S),
-                answer.output.trim()
+                answer.status(limit),
             )));
         }
     }

@@ -80,7 +80,12 @@ pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Nodes that somebody else than a run wants, and those that cannot be had.
 pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>), Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
-    let inventory = inventory::inventory(args, &ContainerArgs::default()).await?;
+    // No container is made, whatever the settings say about one.
+    let container = ContainerArgs {
+        container: Some(false),
+        ..ContainerArgs::default()
+    };
+    let inventory = inventory::inventory(args, &container).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
