@@ -37,6 +37,7 @@ fn greeting() -> String {
     say(&[
         FromAgent::Hello {
             build: BUILD,
+            size: 1,
             version: "1".to_owned(),
             pid: 1,
             clock,
