@@ -126,25 +126,41 @@ pub fn ids(output: &str) -> Vec<String> {
         .collect()
 }
 
-/// The object in an output, in which an engine may have put warnings too. Some answer with a list of one.
+/// Places in an output at which an object is looked for, at most.
+const PLACES: usize = 64;
+
+/// One object, or a list with one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answered<T> {
+    One(T),
+    List([T; 1]),
+}
+
+/// The object in an output, in which an engine may have put warnings too. Podman answers with a list of one over many
+/// lines whatever the format.
 fn object<T: for<'de> Deserialize<'de>>(output: &str) -> Result<T, AnswerError> {
     let mut reason = "no JSON in it".to_owned();
-    for line in output.lines().map(str::trim) {
-        let line = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(line);
-        if !line.starts_with('{') {
-            continue;
-        }
-        match serde_json::from_str(line) {
-            Ok(found) => return Ok(found),
-            Err(error) => reason = error.to_string(),
+    let mut begin = 0;
+    let starts = output.split_inclusive('\n').filter_map(|line| {
+        let place = begin + (line.len() - line.trim_start().len());
+        begin += line.len();
+        output[place..].starts_with(['{', '[']).then_some(place)
+    });
+    for place in starts.take(PLACES) {
+        // What follows the object is no part of it.
+        let mut values =
+            serde_json::Deserializer::from_str(&output[place..]).into_iter::<Answered<T>>();
+        match values.next() {
+            Some(Ok(Answered::One(found) | Answered::List([found]))) => return Ok(found),
+            Some(Err(error)) => reason = error.to_string(),
+            None => {}
         }
     }
+    let words: Vec<&str> = output.split_whitespace().collect();
     Err(AnswerError {
         reason,
-        text: output.chars().take(200).collect(),
+        text: words.join(" ").chars().take(200).collect(),
     })
 }
 
@@ -166,6 +182,15 @@ mod tests {
             (image.entrypoint.as_str(), image.command.as_str()),
             ("[]", r#"["bash"]"#)
         );
+    }
+
+    #[test]
+    fn a_list_over_many_lines_is_read_too() {
+        let output =
+            "WARN [storage] is odd\n[\n  {\n    \"Id\": \"1\",\n    \"Config\": {}\n  }\n]\n";
+        assert_eq!(image(output).unwrap().id, "1");
+        assert!(image("[]").is_err());
+        assert!(image("[\n{").is_err());
     }
 
     #[test]

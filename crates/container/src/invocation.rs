@@ -190,9 +190,21 @@ pub fn enter(engine: EngineKind, name: &str) -> Invocation {
 }
 
 fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOptions) -> Invocation {
+    // Words of the user's own that say it too are the last word.
+    let unsaid = |names: &[&str]| {
+        let says = |word: &String| {
+            let name = word.split_once('=').map_or(&word[..], |(name, _)| name);
+            names.contains(&name)
+        };
+        !options.extra.iter().any(says)
+    };
+    let network = options.network.as_ref();
     let mut run = start
-        .maybe("--network", options.network.as_ref())
-        .maybe("--ipc", options.ipc.as_ref())
+        .maybe(
+            "--network",
+            network.filter(|_| unsaid(&["--network", "--net"])),
+        )
+        .maybe("--ipc", options.ipc.as_ref().filter(|_| unsaid(&["--ipc"])))
         .maybe("--uts", options.uts.as_ref());
     if options.privileged {
         run = run.flag("--privileged");

@@ -56,6 +56,10 @@ const KNOWN: &[(&str, &str)] = &[
         "there is no such device on this node: leave it out of the devices, or load its driver",
     ),
     (
+        "error while creating mount source path",
+        "make that directory on the node, or leave it out of the mounts",
+    ),
+    (
         "bind source path does not exist",
         "make that directory on the node, or leave it out of the mounts",
     ),
@@ -93,6 +97,10 @@ const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "no such host",
+        "the node does not reach the registry: load the image there, or build it from a directory",
+    ),
+    (
+        "dial tcp",
         "the node does not reach the registry: load the image there, or build it from a directory",
     ),
     (
@@ -281,6 +289,10 @@ mod tests {
             (
                 "write /var/lib/x: no space left on device",
                 "`docker system df`",
+            ),
+            (
+                "Get \"https://lab/v2/\": dial tcp: address lab: no suitable address found",
+                "does not reach the registry",
             ),
             (
                 "exec: \"/.flagperf\": no such file or directory: unknown",

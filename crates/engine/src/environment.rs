@@ -281,7 +281,7 @@ impl Steps<'_> {
                     printed.insert(node);
                     self.consumer.take(&Emission::StepOutput { node, step, bytes: &bytes });
                 }
-                count = next(&mut self.interrupts) => {
+                count = next(&mut self.interrupts, self.interrupted) => {
                     self.interrupted = count;
                     self.tell(EventKind::Interrupted { count });
                     if step != StepKind::StopContainer {
@@ -332,7 +332,7 @@ impl Steps<'_> {
                 Some(from) => {
                     tokio::select! {
                         sent = send::send(&hosts[from], &hosts[place], image, place as u32) => sent,
-                        count = next(&mut self.interrupts) => {
+                        count = next(&mut self.interrupts, self.interrupted) => {
                             self.interrupted = count;
                             self.tell(EventKind::Interrupted { count });
                             Err(NoAnswer::Interrupted.into())
@@ -366,13 +366,13 @@ impl Steps<'_> {
     }
 }
 
-/// The next count of the user's wishes to stop.
-async fn next(interrupts: &mut watch::Receiver<u32>) -> u32 {
-    if interrupts.changed().await.is_err() {
+/// The next count of the user's wishes to stop that is more than is `known`.
+async fn next(interrupts: &mut watch::Receiver<u32>, known: u32) -> u32 {
+    match interrupts.wait_for(|count| *count > known).await {
+        Ok(count) => *count,
         // Nobody can ask any more.
-        std::future::pending::<()>().await;
+        Err(_) => std::future::pending().await,
     }
-    *interrupts.borrow_and_update()
 }
 
 /// Waits for all of them at once.
@@ -434,12 +434,12 @@ async fn one(
                 scratch: None,
                 ..host.terms.clone()
             };
-            let mut stop = stop;
-            let node = tokio::select! {
-                node = container::start(host, plan, name.clone(), labels, &terms) => node?,
-                _ = stop.wait_for(|count| *count > 0) => return Err(NoAnswer::Interrupted.into()),
-            };
+            let starting = container::start(host, plan, name.clone(), labels, &terms);
+            let (node, interrupted) = until_stopped(starting, stop).await?;
             host.inner = Some(node);
+            if interrupted {
+                return Err(NoAnswer::Interrupted.into());
+            }
             Ok(Some(name))
         }
         StepKind::ConfigureContainer => {
@@ -471,6 +471,32 @@ async fn one(
                 .await
                 .map(Some)
         }
+    }
+}
+
+/// Waits for a container to start. A user who wants to stop gets it first, unless it takes long: what has started
+/// ends in order, and what its engine is about to make cannot be told from what it will not.
+async fn until_stopped(
+    starting: impl Future<Output = Result<Node, StepError>>,
+    mut stop: watch::Receiver<u32>,
+) -> Result<(Node, bool), StepError> {
+    tokio::pin!(starting);
+    tokio::select! {
+        node = &mut starting => return Ok((node?, false)),
+        _ = stop.wait_for(|count| *count > 0) => {}
+    }
+    let hurry = async {
+        let _ = stop.wait_for(|count| *count > 1).await;
+        tokio::time::sleep(container::AT_ONCE).await;
+    };
+    let started = tokio::select! {
+        node = &mut starting => node.ok(),
+        () = hurry => None,
+        () = tokio::time::sleep(container::GOING) => None,
+    };
+    match started {
+        Some(node) => Ok((node, true)),
+        None => Err(NoAnswer::Interrupted.into()),
     }
 }
 

@@ -61,6 +61,10 @@ pub(crate) struct RemoveArgs {
 
     /// The run that it must belong to
     pub(crate) run: String,
+
+    /// Look for it for some seconds: whoever asked for it was cut off, and its engine may be about to make it
+    #[arg(long)]
+    pub(crate) awaited: bool,
 }
 
 #[derive(Debug, Args)]

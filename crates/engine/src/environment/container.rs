@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::desk::{Command, Desk};
-use super::image::{QUESTION_S, process, removal};
+use super::image::{QUESTION_S, process, removal, removal_when_made};
 use super::{Host, StepError};
 use crate::node::{Node, facts_of};
 
@@ -22,10 +22,10 @@ const INTO: ChannelId = ChannelId(0);
 const CONTAINER: UndoId = UndoId(2);
 
 /// How long a container may take to end and go when its agent has left.
-const GOING: Duration = Duration::from_secs(15);
+pub(super) const GOING: Duration = Duration::from_secs(15);
 
 /// The same when the user asked a second time to stop.
-const AT_ONCE: Duration = Duration::from_secs(1);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Lines of a command's output that are told when it fails.
 const TAIL: usize = 15;
@@ -37,6 +37,8 @@ pub(super) struct Running {
     run: String,
     /// How the engine's client ended, once it has: the container is gone then.
     farewell: Option<oneshot::Receiver<Option<Farewell>>>,
+    /// True if the engine's client ended before there was an agent in the container.
+    refused: bool,
 }
 
 /// Starts the container and brings up the agent in it.
@@ -66,7 +68,7 @@ pub(super) async fn start(
     if !plan.keep {
         host.session.send(ToAgent::AtEnd {
             undo: CONTAINER,
-            process: Some(process(removal(engine, &name, &labels.run))),
+            process: Some(process(removal_when_made(engine, &name, &labels.run))),
         });
     }
     host.running = Some(Running {
@@ -74,12 +76,27 @@ pub(super) async fn start(
         name,
         run: labels.run,
         farewell: None,
+        refused: false,
     });
     let opened = host
         .session
         .open_through(INTO, process(run.argv()), terms)
         .await;
-    let through = opened.map_err(|error| refused(&run, error))?;
+    let through = match opened {
+        Ok(through) => through,
+        Err(error) => {
+            if let Some(running) = &mut host.running {
+                running.refused = matches!(
+                    error,
+                    ThroughError::Ended {
+                        farewell: Some(_),
+                        ..
+                    }
+                );
+            }
+            return Err(refused(&run, error));
+        }
+    };
     if let Some(running) = &mut host.running {
         running.farewell = Some(through.farewell);
     }
@@ -177,6 +194,7 @@ pub(super) async fn stop(
             .join(" ");
         return Ok(format!("left running: {enter}"));
     }
+    let was_cut_off = running.farewell.is_none() && !running.refused;
     let farewell = match running.farewell {
         None => None,
         Some(farewell) => timeout(if hurry { AT_ONCE } else { GOING }, farewell)
@@ -187,7 +205,12 @@ pub(super) async fn stop(
     };
     // An engine's client that ended in order has waited until the container was gone.
     if farewell.is_none_or(|farewell| !farewell.is_orderly()) {
-        let remove = removal(running.engine, &running.name, &running.run);
+        let remove = if was_cut_off {
+            removal_when_made
+        } else {
+            removal
+        };
+        let remove = remove(running.engine, &running.name, &running.run);
         let answer = desk.run(Command::question(remove, QUESTION_S)).await?;
         if !answer.is_good() {
             return Err(StepError::plain(format!(

@@ -172,7 +172,7 @@ async fn make(
     let remove = removal(engine, &container, &labels.run);
     desk.session.send(ToAgent::AtEnd {
         undo: UndoId(1),
-        process: Some(process(remove.clone())),
+        process: Some(process(removal_when_made(engine, &container, &labels.run))),
     });
     let result = install(
         desk, engine, &first, &container, &directory, script, &labels, image,
@@ -259,6 +259,13 @@ fn undo(desk: &Desk<'_>, undo: UndoId, invocation: Option<&Invocation>) {
         undo,
         process: invocation.map(|invocation| process(invocation.argv())),
     });
+}
+
+/// As [`removal`], for a container whose engine may still be about to make it.
+pub(super) fn removal_when_made(engine: EngineKind, container: &str, run: &str) -> Vec<String> {
+    let mut argv = removal(engine, container, run);
+    argv.push("--awaited".to_owned());
+    argv
 }
 
 /// What removes a container if it is one of this run: this program itself, which looks at its labels first.

@@ -1,6 +1,8 @@
 //! `flagperf remove-container`: run by an agent on a node, to take away a container of its run and no other.
 
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use flagperf_container as container;
 use flagperf_container::Invocation;
@@ -8,8 +10,20 @@ use flagperf_container::Invocation;
 use crate::cli::RemoveArgs;
 use crate::exit::{Exit, Failure};
 
+/// An engine that was asked for a container makes it even if who asked is gone. It takes this long at most.
+const MAKING: Duration = Duration::from_secs(3);
+
+/// From one look to the next.
+const PAUSE: Duration = Duration::from_millis(200);
+
 pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
-    let inspect = output(&container::inspect_container(args.engine, &args.container))?;
+    let deadline = Instant::now() + MAKING;
+    let looking = container::inspect_container(args.engine, &args.container);
+    let mut inspect = output(&looking)?;
+    while args.awaited && !inspect.status.success() && Instant::now() < deadline {
+        sleep(PAUSE);
+        inspect = output(&looking)?;
+    }
     if !inspect.status.success() {
         // There is none: it went by itself, or was never made.
         return Ok(Exit::Success);
