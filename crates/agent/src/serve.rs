@@ -48,7 +48,7 @@ pub enum AgentError {
 }
 
 /// Serves one controller until the channel ends, then ends everything it started. `build` is the
-/// content hash of this program, `version` its version.
+/// content hash of this program, `size` that of its file in bytes, `version` its version.
 ///
 /// # Errors
 ///
@@ -57,6 +57,7 @@ pub fn serve(
     from: impl Read + Send + 'static,
     to: impl Write + Send + 'static,
     build: [u8; 32],
+    size: u64,
     version: &str,
 ) -> Result<(), AgentError> {
     let started = Instant::now();
@@ -65,6 +66,7 @@ pub fn serve(
     let outbox = start_writer(to, inputs.clone());
     outbox.send(&FromAgent::Hello {
         build,
+        size,
         version: version.to_owned(),
         pid: std::process::id(),
         started: flagperf_host::process(&Root::new("/"), std::process::id())
@@ -282,6 +284,7 @@ impl Agent {
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
                 self.filing.use_place(scratch);
+                self.facts();
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
                 id,
@@ -291,7 +294,6 @@ impl Agent {
             ToAgent::Put { tree, bytes, last } => self.filing.put(tree, bytes.into_vec(), last),
             ToAgent::Prepare { task, directory } => self.filing.prepare(task, directory),
             ToAgent::Collect { task } => self.filing.collect(task),
-            ToAgent::Facts => self.facts(),
             ToAgent::Run {
                 task,
                 processes,

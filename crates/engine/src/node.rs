@@ -155,7 +155,7 @@ async fn connect(
         })
 }
 
-/// Asks an agent that has come up what the machine is.
+/// Hears from an agent that has come up what the machine is.
 pub(crate) async fn facts_of(
     spec: NodeSpec,
     rank: u32,
@@ -163,7 +163,6 @@ pub(crate) async fn facts_of(
     mut events: Events,
     patience: Duration,
 ) -> Result<Node, BadNode> {
-    session.send(ToAgent::Facts);
     let answer = async {
         loop {
             match events.next().await {

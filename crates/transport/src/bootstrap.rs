@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 
-use crate::program::{ProgramFile, Programs, hex};
+use crate::program::{ProgramFile, Programs, hex, own_size};
 use crate::script::marker;
 use crate::trouble::{Trouble, of_placed};
 
@@ -20,6 +20,8 @@ pub(crate) struct Started {
     pub(crate) rest: Vec<u8>,
     /// The hash that the agent must show.
     pub(crate) hash: [u8; 32],
+    /// The size that the agent's program must have, in bytes; absent if that is not known.
+    pub(crate) size: Option<u64>,
     /// What a login shell printed before.
     pub(crate) noise: String,
     /// Where the program lies on the node.
@@ -53,6 +55,7 @@ pub(crate) async fn follow(
 ) -> Result<Started, Failed> {
     let mut started = Started {
         hash: programs.own_hash(),
+        size: own_size().ok(),
         found: true,
         ..Started::default()
     };
@@ -78,6 +81,7 @@ pub(crate) async fn follow(
                 })?;
                 let answer = format!("{} {}\n", hex(&needed.hash), needed.bytes.len());
                 started.hash = needed.hash;
+                started.size = Some(needed.bytes.len() as u64);
                 send(stdin, answer.as_bytes()).await;
                 file = Some(needed);
             }

@@ -18,7 +18,7 @@ mod trouble;
 
 pub use clock::now;
 pub use launch::Launch;
-pub use program::{ProgramError, ProgramFile, Programs, own_hash, proof};
+pub use program::{ProgramError, ProgramFile, Programs, agent_hash, own_hash, own_size, proof};
 pub use session::{
     Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, Through,
     ThroughError,

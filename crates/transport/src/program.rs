@@ -137,6 +137,30 @@ pub fn own_hash() -> io::Result<[u8; 32]> {
     Ok(*hasher.finalize().as_bytes())
 }
 
+/// The same for an agent. A copy that a controller has placed lies under its hash and proved it then; reading all of
+/// it again would cost every start some milliseconds. That it is still as long as it was, [`own_size`] tells.
+///
+/// # Errors
+///
+/// The program's file cannot be read.
+pub fn agent_hash() -> io::Result<[u8; 32]> {
+    let own = fs::read_link("/proc/self/exe")?;
+    let name = own.file_name().and_then(|name| name.to_str());
+    match name.and_then(|name| blake3::Hash::from_hex(name).ok()) {
+        Some(hash) => Ok(*hash.as_bytes()),
+        None => own_hash(),
+    }
+}
+
+/// Size of this program's file, in bytes.
+///
+/// # Errors
+///
+/// The system does not tell.
+pub fn own_size() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/self/exe")?.len())
+}
+
 /// The content hash of this program's file in hexadecimal digits, once the file is safe on its disk.
 /// With this a copy that was just placed proves that it is whole and can be run where it is.
 ///

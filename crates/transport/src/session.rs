@@ -373,6 +373,7 @@ impl Session {
         match hello {
             Some(SessionEvent::Message(FromAgent::Hello {
                 build,
+                size,
                 version,
                 clock: anchor,
                 pid,
@@ -380,7 +381,8 @@ impl Session {
                 program,
             })) => {
                 let installed = launch.installed.is_some();
-                let known = build == started.hash || (installed && programs.has(&build));
+                let whole = started.size.is_none_or(|expected| expected == size);
+                let known = (build == started.hash && whole) || (installed && programs.has(&build));
                 if !known || version != terms.version {
                     return Err(Attempt {
                         error: OpenError::OtherBuild {

@@ -19,6 +19,9 @@ const BUILD: [u8; 32] = [7; 32];
 fn hello() -> String {
     let hello = FromAgent::Hello {
         build: BUILD,
+        size: 1,
+        started: 1,
+        program: String::new(),
         version: "1".to_owned(),
         pid: 1,
         clock: ClockAnchor {
@@ -74,7 +77,7 @@ async fn a_silence_before_the_first_words_does_no_harm() {
 #[tokio::test]
 async fn an_agent_that_says_nothing_has_all_the_time_that_it_was_given() {
     let told = open("exec sleep 20", 1.0).await;
-    let expected = "it did not come up within 1 s: its agent had said nothing";
+    let expected = "it did not come up within 1 s: its agent (`installed`) had said nothing";
     assert_eq!(told, Err(expected.to_owned()));
 }
 

@@ -168,7 +168,7 @@ mod tests {
                     bytes: bytes.into(),
                     last,
                 }),
-            Just(ToAgent::Facts),
+            Just(ToAgent::Shutdown),
             any::<u64>().prop_map(|bytes| ToAgent::Credit { bytes }),
             any::<u64>().prop_map(|interval_ns| ToAgent::MonitorStart { interval_ns }),
             (any::<u32>(), prop::collection::vec(process(), 0..3)).prop_map(|(id, processes)| {

@@ -66,7 +66,7 @@ impl ClockAnchor {
 /// What the controller says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToAgent {
-    /// The first message: how often to speak, and how much to send.
+    /// The first message: how often to speak, and how much to send. Answered by [`FromAgent::Facts`].
     Hello {
         /// Heartbeats and silence.
         timing: Timing,
@@ -82,8 +82,6 @@ pub enum ToAgent {
         /// Counts the questions.
         id: u64,
     },
-    /// Tell what the machine is; answered by [`FromAgent::Facts`].
-    Facts,
     /// A part of a directory's files, packed as `flagperf-archive` does. Answered by [`FromAgent::Taken`],
     /// and no more than [`TREE_WINDOW`](crate::TREE_WINDOW) bytes go without that answer.
     Put {
@@ -222,6 +220,8 @@ pub enum FromAgent {
     Hello {
         /// Content hash (BLAKE3) of the agent's program; must be that of the file that was placed.
         build: [u8; 32],
+        /// Size of its program's file, in bytes.
+        size: u64,
         /// Its version, which must be the controller's own.
         version: String,
         /// Its process id on the node.

@@ -31,8 +31,10 @@ fn agent(args: &AgentArgs) -> Result<Exit, Failure> {
         print(&format!("{proof}\n")).map_err(Failure::internal)?;
         return Ok(Exit::Success);
     }
-    let build = flagperf_transport::own_hash().map_err(Failure::internal)?;
-    let served = flagperf_agent::serve(std::io::stdin(), std::io::stdout(), build, run::VERSION);
+    let build = flagperf_transport::agent_hash().map_err(Failure::internal)?;
+    let size = flagperf_transport::own_size().map_err(Failure::internal)?;
+    let (from, to) = (std::io::stdin(), std::io::stdout());
+    let served = flagperf_agent::serve(from, to, build, size, run::VERSION);
     if args.stay {
         flagperf_agent::stay().map_err(Failure::internal)?;
     }

@@ -3,7 +3,7 @@
 //! Every rank but rank 0 has one connection to rank 0. A thread reads all of a rank's connections
 //! and so notices at once when a peer dies, even while the rank is deep in its work. Rank 0 passes
 //! on who is to blame; each rank then closes its data connections, which wakes whoever waits for
-//! them. So all ranks end with the same cause, and not with the chain of its consequences.
+//! them. So all ranks end with the same cause, and not with its consequences.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::{How, Verdict};
 use super::frame::{Frame, Frames, Kind};
+use super::judge::choose;
 use super::links::Links;
 
 /// How often the reading thread looks around without being woken.
@@ -296,17 +297,6 @@ impl Shared {
     }
 }
 
-/// Whom to blame: where ranks wait for one another, the one that did not complain itself. If all did,
-/// the first complaint of another thing than a closed connection, which is what follows a complaint.
-fn choose(complaints: &[(u32, Verdict)]) -> Option<Verdict> {
-    let complains = |rank: u32| complaints.iter().any(|(accuser, _)| *accuser == rank);
-    let mut all = complaints.iter();
-    let mute = all.find(|(_, verdict)| !complains(verdict.culprit));
-    let cause = || complaints.iter().find(|(_, v)| v.how != How::Closed);
-    let chosen = mute.or_else(cause).or(complaints.first());
-    chosen.map(|(_, verdict)| verdict.clone())
-}
-
 fn shut_links(state: &mut State) {
     for links in state.links.drain(..).filter_map(|links| links.upgrade()) {
         links.shut();
@@ -373,27 +363,5 @@ fn deliver_all(shared: &Shared, peer: u32, frames: &mut Frames) -> bool {
                 return false;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_ranks_that_wait_for_one_another_the_mute_one_is_to_blame() {
-        let silent = |accuser: u32, culprit: u32| (accuser, Verdict::new(culprit, How::Silent(1)));
-        let closed = |accuser: u32, culprit: u32| (accuser, Verdict::new(culprit, How::Closed));
-        let blamed = |complaints: &[(u32, Verdict)]| choose(complaints).map(|v| v.culprit);
-        // Rank 1 is stopped; 2 waits for 1, 3 for 2, 0 for 3.
-        assert_eq!(blamed(&[silent(3, 2), silent(0, 3), silent(2, 1)]), Some(1));
-        // The link between 1 and 2 is cut, both complain.
-        assert_eq!(blamed(&[silent(2, 1), silent(1, 2)]), Some(1));
-        // Rank 2 gave up waiting for 1 and left, which 3 saw first.
-        assert_eq!(blamed(&[closed(3, 2), silent(2, 1)]), Some(1));
-        // In a ring whose link from 1 to 2 is cut, 2 gives up and closes, so do 0 and 1 behind it.
-        let ring = [closed(1, 0), closed(0, 2), silent(2, 1)];
-        assert_eq!(blamed(&ring), Some(1));
-        assert_eq!(blamed(&[]), None);
     }
 }

@@ -24,6 +24,16 @@ pub(crate) enum NetError {
         /// What was being done.
         stage: String,
     },
+    /// Nothing that was sent to a rank arrives there, as its machine's silence shows.
+    #[error("{who} did not acknowledge within {seconds} s what was sent to it during {stage}")]
+    Unheard {
+        /// The node and its rank.
+        who: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// What was being done.
+        stage: String,
+    },
     /// A rank said why it failed.
     #[error("{who} failed: {message}")]
     Failed {
@@ -100,6 +110,8 @@ pub(super) enum How {
     Closed,
     /// It did not answer for so many seconds.
     Silent(u64),
+    /// Its machine has not acknowledged for so many seconds what was sent there.
+    Unheard(u64),
     /// It said so itself.
     Said(String),
     /// The connection to it broke for this reason.
@@ -140,6 +152,7 @@ impl Verdict {
         let (tag, number, text) = match &self.how {
             How::Closed => (0, 0, ""),
             How::Silent(seconds) => (1, *seconds, ""),
+            How::Unheard(seconds) => (4, *seconds, ""),
             How::Said(text) => (2, 0, text.as_str()),
             How::Broken(text) => (3, 0, text.as_str()),
         };
@@ -166,6 +179,7 @@ impl Verdict {
             1 => How::Silent(u64::from_le_bytes(*number)),
             2 => How::Said(text()),
             3 => How::Broken(text()),
+            4 => How::Unheard(u64::from_le_bytes(*number)),
             _ => return None,
         };
         Some(Self::new(u32::from_le_bytes(*culprit), how))
@@ -177,6 +191,11 @@ impl Verdict {
         match &self.how {
             How::Closed => NetError::Closed { who, stage },
             How::Silent(seconds) => NetError::Silent {
+                who,
+                seconds: *seconds,
+                stage,
+            },
+            How::Unheard(seconds) => NetError::Unheard {
                 who,
                 seconds: *seconds,
                 stage,
@@ -204,6 +223,7 @@ mod tests {
         for how in [
             How::Closed,
             How::Silent(30),
+            How::Unheard(3),
             How::Said("wrong sum: element 3".to_owned()),
             How::Broken("No route to host".to_owned()),
         ] {

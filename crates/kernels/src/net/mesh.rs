@@ -221,6 +221,12 @@ impl Mesh {
         self.accuse(own)
     }
 
+    /// The error of a `peer` to whose machine nothing comes through, or its cause if that lies
+    /// elsewhere.
+    pub(super) fn unheard(&self, peer: u32) -> NetError {
+        self.accuse(Verdict::new(peer, How::Unheard(self.patience.as_secs())))
+    }
+
     /// Tells the others that this rank fails, and leaves.
     pub(super) fn fail(self, message: &str) {
         // Where somebody else is to blame, everybody knows already.

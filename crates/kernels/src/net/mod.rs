@@ -13,6 +13,7 @@ mod error;
 mod flow;
 mod frame;
 mod hello;
+mod judge;
 mod links;
 mod listener;
 mod meeting;

@@ -213,7 +213,8 @@ impl<'a> Pair<'a> {
     }
 
     /// Sends more and more both ways until that takes as long as a transfer shall. This also warms
-    /// up: connections begin slowly, and buffers are touched for the first time.
+    /// up: connections begin slowly, and buffers are touched for the first time. What takes that long
+    /// is tried once more, so that one lost packet or busy moment does not make all transfers short.
     fn calibrate(&mut self, target: f64) -> Result<Batch, CaseError> {
         let shortest = if self.plan.shorten {
             SHORTEST.min(self.plan.bytes)
@@ -225,9 +226,14 @@ impl<'a> Pair<'a> {
             count: 1,
             bytes: shortest,
         };
+        let mut seconds = f64::INFINITY;
         loop {
-            let seconds = self.transfer(Step::Both, &mut batch)?;
+            let again = seconds.is_finite();
+            seconds = self.transfer(Step::Both, &mut batch)?.min(seconds);
             let factor = (target / seconds.max(1e-9)).clamp(0.1, 2.0);
+            if factor < 1.25 && !again {
+                continue;
+            }
             // What is left to grow is not worth another trial.
             if factor < 1.25 || batch.count >= MOST_MESSAGES / 2 {
                 return Ok(batch);
@@ -240,6 +246,7 @@ impl<'a> Pair<'a> {
                 return Ok(batch);
             }
             batch.count = count as u32;
+            seconds = f64::INFINITY;
         }
     }
 

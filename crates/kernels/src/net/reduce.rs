@@ -38,7 +38,8 @@ use std::time::Duration;
 
 use flagperf_model::Phase;
 
-use super::crew::{Crew, worse};
+use super::crew::{Crew, WorkError, worse};
+use super::links::unacknowledged;
 use super::mesh::Mesh;
 use super::ring::{Job, Receiver, Sender};
 use super::slice::{Seat, Slice, Vector};
@@ -104,12 +105,15 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CaseError> {
 fn choose(mesh: &mut Mesh, ways: &Ways, duration: Duration) -> Result<u64, CaseError> {
     let steps_s = round_trip_s(mesh)? * f64::from(mesh.world() - 1);
     let target_s = target_s(duration, steps_s);
-    let mut bytes = SHORTEST;
-    let mut repetition = 0;
+    let (mut bytes, mut repetition) = (SHORTEST, 0);
     loop {
-        repetition += 1;
         let mut ring = Ring::new(mesh, ways, bytes)?;
-        let seconds = ring.repeat(repetition)?;
+        // Twice, so that one lost packet or busy moment does not make the vector short.
+        let mut seconds = f64::INFINITY;
+        for _ in 0..2 {
+            repetition += 1;
+            seconds = ring.repeat(repetition)?.min(seconds);
+        }
         let next = ring.agree(next_size(bytes, seconds, steps_s, target_s))?;
         drop(ring);
         if !(SHORTEST..=VECTOR).contains(&next) {
@@ -185,12 +189,13 @@ impl Ways {
 /// This rank's place in the ring, with a vector and the threads that work on it.
 struct Ring<'a> {
     mesh: &'a mut Mesh,
+    ways: &'a Ways,
     senders: Crew<()>,
     receivers: Crew<Job>,
 }
 
 impl<'a> Ring<'a> {
-    fn new(mesh: &'a mut Mesh, ways: &Ways, bytes: u64) -> Result<Self, CaseError> {
+    fn new(mesh: &'a mut Mesh, ways: &'a Ways, bytes: u64) -> Result<Self, CaseError> {
         let seat = ways.seat;
         let links = mesh.watch(ways.incoming.iter().chain(&ways.outgoing))?;
         let mut senders = Crew::new(Arc::clone(&links));
@@ -211,9 +216,20 @@ impl<'a> Ring<'a> {
         }
         Ok(Self {
             mesh,
+            ways,
             senders,
             receivers,
         })
+    }
+
+    /// Why an all-reduce failed. When the ring is cut anywhere, all its ranks wait in vain; the one
+    /// before the cut can tell where.
+    fn explain(&self, error: WorkError) -> CaseError {
+        let cut = || self.ways.outgoing.iter().any(unacknowledged);
+        match error {
+            WorkError::Io(..) if cut() => self.mesh.unheard(self.ways.seat.next()).into(),
+            error => error.explain(self.mesh),
+        }
     }
 
     /// Has each of the receiving threads, which own the vector, do something by itself.
@@ -264,7 +280,7 @@ impl Ranks for Ring<'_> {
             (Err(one), Err(other)) => Err(worse(one, other)),
             (one, other) => one.and(other),
         };
-        result.map_err(|error| error.explain(self.mesh))?;
+        result.map_err(|error| self.explain(error))?;
         self.each(Job::Check {
             repetition,
             all: false,
@@ -322,7 +338,7 @@ mod tests {
         let (mut bytes, mut total) = (SHORTEST, 0.0);
         loop {
             let seconds = steps_s + bytes as f64 / bytes_per_s;
-            total += seconds;
+            total += 2.0 * seconds;
             let next = next_size(bytes, seconds, steps_s, target_s);
             if next <= bytes {
                 return (next, total);
@@ -340,7 +356,7 @@ mod tests {
         assert_eq!(settled(7000.0, 1e-4, 5).0, SHORTEST);
         assert_eq!(settled(12.5e6, 0.5, 5).0, 4 << 20);
         for rate in [1e6, 1e7, 1e8, 1e9] {
-            assert!(settled(rate, 1e-4, 5).1 < 0.5, "{rate}");
+            assert!(settled(rate, 1e-4, 5).1 < 1.0, "{rate}");
         }
     }
 }

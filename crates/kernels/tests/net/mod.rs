@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use flagperf_kernels::net::{Hello, Purpose};
 use flagperf_kernels::{CaseArgs, CaseEnd, Cluster, run_case};
-use flagperf_model::{CaseRecord, Phase};
+use flagperf_model::{CaseRecord, Phase, Verification};
 
 use super::{Printed, args};
 use relay::{Relay, Spoil};
@@ -356,6 +356,23 @@ fn a_link_that_loses_packets_is_measured_in_time() {
     let latency = printed[0].measurements()[2];
     // The median is of the round trips that were not held up.
     assert!(latency.value < 20_000.0, "{} us", latency.value);
+}
+
+#[test]
+fn one_slow_trial_does_not_make_all_transfers_short() {
+    let pause = Duration::from_millis(300);
+    let (_relay, clusters) = with_relay(2, Spoil::Stumble { pause });
+    let printed = ranks(|| p2p(1000, &[]), clusters);
+    assert_eq!(printed[0].end, CaseEnd::Passed, "{}", printed[0].failure());
+    let found = printed[0].measurements();
+    let repetitions = f64::from(found[1].spread.unwrap().n);
+    let Verification::Checked(text) = &found[1].verification else {
+        panic!("not checked");
+    };
+    let messages = text.split(' ').find_map(|word| word.parse().ok());
+    // A repetition is three transfers of 42 ms, a message takes less than one of them.
+    let each: f64 = messages.map(|count: f64| count / repetitions).unwrap();
+    assert!(each > 20.0, "{each} messages in a repetition");
 }
 
 #[test]

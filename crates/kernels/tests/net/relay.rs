@@ -19,6 +19,8 @@ pub(crate) enum Spoil {
     /// Holds what has come back for so long once in so many times, as TCP does where packets are
     /// lost.
     Stutter { every: u32, pause: Duration },
+    /// Holds the first data on each connection for so long.
+    Stumble { pause: Duration },
 }
 
 /// Ends when dropped.
@@ -107,6 +109,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, link: Option<u16>, spoil: Spoil,
             }
             (Spoil::Throttle { bytes_per_s }, Some(_)) => {
                 thread::sleep(Duration::from_secs_f64(count as f64 / bytes_per_s));
+            }
+            (Spoil::Stumble { pause }, Some(link)) if forth && link > 0 && carried == 0 => {
+                thread::sleep(pause);
             }
             (Spoil::Stutter { every, pause }, Some(_)) if !forth => {
                 times += 1;

@@ -224,6 +224,7 @@ impl Session {
             Err(_) => Err(ThroughError::Slow(terms.patience)),
             Ok(Some(SessionEvent::Message(FromAgent::Hello {
                 build,
+                size: _,
                 version,
                 clock: anchor,
                 pid,

@@ -62,7 +62,9 @@ fn heavy_loss_only_makes_a_run_slower() {
 
 #[test]
 fn heavy_loss_only_makes_the_placing_of_the_program_slower() {
-    let Some(cluster) = lossy(16) else {
+    // The program is thousands of packets, each of which must come through: with more loss the time they take is
+    // a matter of luck.
+    let Some(cluster) = lossy(8) else {
         return;
     };
     // A build for tests is mostly symbols, five times what users have.
