@@ -17,6 +17,7 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
         spec: spec.expect("it is a built-in case").clone(),
         round: 1,
         rounds: 1,
+        directory: None,
         params: BTreeMap::new(),
         limits: Limits {
             timeout_s: 1.0,

@@ -34,7 +34,11 @@ pub(super) fn settle(inventory: &mut Inventory, trees: &mut Trees) -> Result<Vec
         image,
         source,
         options: choice.options,
-        setup: setup(choice.setup, choice.setup_directory, choice.pip_source)?,
+        setup: setup(
+            choice.setup,
+            choice.setup_directory.as_ref(),
+            choice.pip_source,
+        )?,
         owner: owner(),
         keep: choice.keep.unwrap_or_default(),
     };
@@ -161,7 +165,7 @@ fn pack(directory: &str, what: &str, trees: &mut Trees) -> Result<String, Failur
 
 fn setup(
     commands: Vec<Vec<String>>,
-    directory: Option<String>,
+    directory: Option<&String>,
     pip_source: Option<String>,
 ) -> Result<Vec<SetupCommand>, Failure> {
     // The libraries' own name for it comes first, as they write it into their configuration.
@@ -178,7 +182,7 @@ fn setup(
     let commands = commands.into_iter().map(|argv| SetupCommand {
         argv,
         env: env.clone(),
-        directory: directory.clone(),
+        directory: directory.cloned(),
         timeout_s: SETUP_LIMIT_S,
     });
     Ok(commands.collect())

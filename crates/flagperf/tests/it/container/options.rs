@@ -175,7 +175,7 @@ fn somebody_elses_container_of_our_name_is_left_alone() {
     assert_eq!(cluster.bed.containers("node1").len(), 2);
     let remove = [program, "remove-container", "docker", "labelled", "another"];
     assert!(cluster.bed.exec("node1", &remove).status.success());
-    assert_eq!(cluster.ours("node1"), [name.clone()]);
+    assert_eq!(cluster.ours("node1"), std::slice::from_ref(&name));
     cluster.docker("node1", &["rm", "--force", &name]);
     cluster.await_gone();
     assert!(fs::read_dir(directory).is_ok());
