@@ -170,9 +170,9 @@ pub(crate) async fn enter(
     let next_task = hosts.iter().map(|host| host.inner_tasks).max().unwrap_or(0) + 1;
     let mut inner = Vec::new();
     for host in &mut hosts {
-        let node = host.inner.take();
+        // One that is not handed over is told to leave when its container is.
         if go_on && host.failed.is_none() {
-            inner.extend(node);
+            inner.extend(host.inner.take());
         }
     }
     Entered {
@@ -459,7 +459,6 @@ async fn one(
                 .map(Some)
         }
         StepKind::StopContainer => {
-            // Its own node, where it was never handed over, leaves by being dropped.
             if let Some(node) = host.inner.take() {
                 node.session.send(ToAgent::Shutdown);
             }

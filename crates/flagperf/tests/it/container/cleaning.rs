@@ -18,8 +18,10 @@ pub(super) fn clean(cluster: &Cluster, arguments: &[&str]) -> Ran {
     ran(command.output().unwrap())
 }
 
-/// Kills the controller of a run and the agents on the nodes, all at once.
-fn crash(cluster: &Cluster, controller: u32) {
+/// Kills the controller of a run and the agents on the nodes, all at once, after what else is to happen.
+fn crash(cluster: &Cluster, controller: u32, before: impl FnOnce()) {
+    signal(controller, "STOP");
+    before();
     let nodes = cluster.bed.node_names().iter();
     let agents: Vec<u32> = nodes
         .flat_map(|node| cluster.bed.processes(node))
@@ -27,7 +29,6 @@ fn crash(cluster: &Cluster, controller: u32) {
         .map(|process| process.pid)
         .collect();
     assert!(!agents.is_empty());
-    signal(controller, "STOP");
     for agent in agents {
         signal(agent, "KILL");
     }
@@ -50,7 +51,7 @@ fn what_crashed_runs_left_is_told_and_removed_and_nothing_else() {
     };
     within(20.0, "the install script", || named("-build").is_some());
     let left = named("-build").unwrap();
-    crash(&cluster, running.child.id());
+    crash(&cluster, running.child.id(), || {});
     drop(running);
     cluster.place.await_text("events.jsonl", "prepare_image");
 
@@ -114,8 +115,9 @@ fn a_run_of_which_all_was_killed_leaves_what_clean_removes() {
     cluster
         .place
         .await_text("waits/node1_noderank0/benchmark.log.txt", "begun");
-    cluster.bed.kill_engine("node1");
-    crash(&cluster, running.child.id());
+    crash(&cluster, running.child.id(), || {
+        cluster.bed.kill_engine("node1");
+    });
     drop(running);
     cluster.bed.start_engine("node1");
     let done = clean(&cluster, &[]);

@@ -10,7 +10,7 @@ const CASES: [&str; 6] = [
     "main_memory-bandwidth",
     "interconnect-P2P_interserver",
     "--duration",
-    "500ms",
+    "200ms",
     "--param",
     "threads=1",
 ];
