@@ -31,7 +31,7 @@ fn an_engine_that_stops_in_the_middle_of_a_build() {
     let Some(cluster) = beside_another(1) else {
         return;
     };
-    let directory = cluster.image_directory("slow", "RUN echo begun; sleep 61");
+    let directory = cluster.image_directory("slow", "RUN trap exit TERM; sleep 61 & wait");
     cluster.case("never", "each", "exit 1");
     for kill in [false, true] {
         cluster.forget();

@@ -29,14 +29,10 @@ impl Phase {
     ];
 }
 
-/// Two nodes, each with somebody else's container.
-fn ready() -> Option<Cluster> {
+/// Two nodes, each with somebody else's container, and a case that waits.
+fn ready(waiting: &str) -> Option<Cluster> {
     let cluster = beside_another(2)?;
-    cluster.case(
-        "waits",
-        "all",
-        "echo begun; trap '' TERM; sleep 64; sleep 65",
-    );
+    cluster.case("waits", "all", &format!("echo begun; {waiting}"));
     Some(cluster)
 }
 
@@ -93,7 +89,9 @@ fn begun(cluster: &Cluster, phase: Phase) -> Running {
 
 #[test]
 fn ctrl_c_in_every_phase() {
-    let Some(cluster) = ready() else { return };
+    let Some(cluster) = ready("exec sleep 64") else {
+        return;
+    };
     for phase in Phase::ALL {
         let running = started(&cluster, phase);
         running.signal("INT");
@@ -106,7 +104,9 @@ fn ctrl_c_in_every_phase() {
 
 #[test]
 fn a_second_ctrl_c_in_every_phase() {
-    let Some(cluster) = ready() else { return };
+    let Some(cluster) = ready("trap '' TERM; sleep 64; sleep 65") else {
+        return;
+    };
     for phase in [Phase::Build, Phase::Install, Phase::Configure, Phase::Case] {
         let running = started(&cluster, phase);
         running.signal("INT");
@@ -120,7 +120,9 @@ fn a_second_ctrl_c_in_every_phase() {
 
 #[test]
 fn a_controller_that_is_killed_in_any_phase() {
-    let Some(cluster) = ready() else { return };
+    let Some(cluster) = ready("exec sleep 64") else {
+        return;
+    };
     for phase in Phase::ALL {
         let running = started(&cluster, phase);
         running.signal("KILL");
