@@ -36,6 +36,49 @@ pub fn failing_step(output: &str) -> Option<String> {
     last
 }
 
+/// The last lines of a build's output that tell why it failed, `most` of them at most: those of its last step, without
+/// what builders say about themselves and without colours.
+pub fn last_words(output: &str, most: usize) -> Vec<String> {
+    let own = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty()
+            && !line.starts_with("---> ")
+            && !line.starts_with("Removing intermediate container")
+    };
+    let plain = plain(output);
+    let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(own).collect();
+    let is_step = |line: &&str| {
+        let rest = line
+            .strip_prefix("Step ")
+            .or_else(|| line.strip_prefix("STEP "));
+        rest.and_then(|rest| rest.split_once(':'))
+            .is_some_and(|(count, _)| is_count(count.trim()))
+    };
+    let begin = lines.iter().rposition(is_step).unwrap_or(0);
+    let begin = begin.max(lines.len().saturating_sub(most));
+    lines[begin..]
+        .iter()
+        .map(|line| line.chars().take(400).collect())
+        .collect()
+}
+
+/// Text without the sequences that move cursors and set colours.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c == '\u{1b}' {
+            // ESC [ … up to a letter.
+            if rest.next() == Some('[') {
+                let _ = rest.find(char::is_ascii_alphabetic);
+            }
+        } else if c == '\n' || !c.is_control() {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 fn is_count(text: &str) -> bool {
     text.split_once('/').is_some_and(|(k, n)| {
         let number =
@@ -70,9 +113,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_last_words_are_those_of_the_step() {
+        let output = "Sending build context\nStep 1/2 : FROM a\n ---> 12\nStep 2/2 : RUN x\n ---> Running in 3\n\u{1b}[91moh no\n\u{1b}[0mRemoving intermediate container 3\nThe command returned 3\n";
+        assert_eq!(
+            last_words(output, 15),
+            ["Step 2/2 : RUN x", "oh no", "The command returned 3"]
+        );
+        assert_eq!(last_words(output, 1), ["The command returned 3"]);
+        assert_eq!(last_words("a\n\nb\n", 9), ["a", "b"]);
+    }
+
     proptest! {
         #[test]
         fn any_output_is_safe(output in "(Step |STEP |#|[0-9/: \\[\\]]|\n|.){0,200}") {
+            let _ = last_words(&output, 3);
             let _ = failing_step(&output);
         }
     }

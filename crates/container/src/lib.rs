@@ -15,7 +15,7 @@ mod label;
 mod refusal;
 
 pub use answer::{AnswerError, ContainerState, Image, container_state, ids, image};
-pub use build_step::failing_step;
+pub use build_step::{failing_step, last_words};
 pub use image::{Install, InstallError, find_install_script};
 pub use invocation::{
     AGENT_PATH, Invocation, build, commit, enter, inspect_container, inspect_image, install, list,

@@ -174,6 +174,8 @@ pub fn unusable(tried: &[(EngineKind, Option<Refusal>)]) -> Refusal {
 
 /// The option that an engine's words are about: the one of which the most is found in them.
 fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
+    // Of this engines name no option, but only one asks for it.
+    let devices = said.contains("could not select device driver");
     let mut best: Option<(usize, String)> = None;
     for option in invocation.options() {
         let [name, values @ ..] = &option[..] else {
@@ -191,6 +193,7 @@ fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
             .unwrap_or(0);
         let named = said.contains(name)
             || said.contains(&format!("flag: '{}'", name.trim_start_matches('-')));
+        let named = named || (devices && ["--gpus", "--runtime"].contains(&name));
         let score = longest + if named { 1000 } else { 0 };
         if score > 0 && best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, option.join(" ")));
@@ -247,7 +250,7 @@ mod tests {
             (
                 &["--gpus", "\"device=0,1\""],
                 "docker: Error response from daemon: could not select device driver \"\" with capabilities: [[gpu]].",
-                "",
+                "--gpus \"device=0,1\"",
             ),
             (
                 &[],

@@ -219,9 +219,10 @@ pub(crate) async fn leave(
     for host in &hosts {
         host.session.send(ToAgent::Shutdown);
     }
+    let deadline = tokio::time::Instant::now() + LEAVING;
     for mut host in hosts {
         let closed = async { while host.events.next().await.is_some() {} };
-        let _ = tokio::time::timeout(LEAVING, closed).await;
+        let _ = tokio::time::timeout_at(deadline, closed).await;
     }
 }
 

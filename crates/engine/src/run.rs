@@ -332,7 +332,13 @@ async fn cases(
     }
     context.catch_up();
     totals.interrupts = context.interrupts;
-    let patience = if context.is_urgent() {
+    // A container that stays keeps its channel: nothing tells that its agent has heard.
+    let stays = request
+        .plan
+        .environment
+        .container()
+        .is_some_and(|plan| plan.keep);
+    let patience = if context.is_urgent() || stays {
         AT_ONCE
     } else {
         LEAVING

@@ -218,7 +218,7 @@ async fn install(
             answer.status(BUILD_S)
         ));
         error.hint = container::refusal(&running, "", &answer.output).hint;
-        error.tail = last_lines(&answer.output);
+        error.tail = container::last_words(&answer.output, TAIL);
         return Err(error);
     }
     let commit = container::commit(engine, name, image, &made.entrypoint, &made.command, labels);
@@ -231,27 +231,16 @@ fn build_failed(invocation: &Invocation, answer: &Answer) -> StepError {
     let Refusal { reason, hint } = container::refusal(invocation, &status, &answer.output);
     match container::failing_step(&answer.output) {
         None => StepError {
-            tail: last_lines(&answer.output),
+            tail: container::last_words(&answer.output, TAIL),
             ..StepError::refused(Refusal { reason, hint })
         },
         Some(step) => StepError {
             reason: format!("the build failed at step {step} ({status})"),
             hint,
-            tail: last_lines(&answer.output),
+            tail: container::last_words(&answer.output, TAIL),
             stop: None,
         },
     }
-}
-
-fn last_lines(output: &str) -> Vec<String> {
-    let lines: Vec<&str> = output
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let last = &lines[lines.len().saturating_sub(TAIL)..];
-    last.iter()
-        .map(|line| line.trim_end().chars().take(400).collect())
-        .collect()
 }
 
 fn undo(desk: &Desk<'_>, undo: UndoId, invocation: Option<&Invocation>) {
