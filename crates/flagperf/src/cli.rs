@@ -146,7 +146,7 @@ pub(crate) struct RunArgs {
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
             "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
             "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
-            "build", "build_once", "pull", "engine", "container_options", "privileged"]
+            "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]
     )]
     pub(crate) resume: Option<PathBuf>,
 
