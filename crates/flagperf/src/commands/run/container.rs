@@ -173,6 +173,12 @@ fn setup(
         Some(source) => Some(source),
         None => super::inventory::variable("PIP_SOURCE")?.filter(|source| !source.is_empty()),
     };
+    if source.as_deref().is_some_and(has_password) {
+        return Err(Failure::usage(
+            "the address of the package index has a password in it, and the plan, the record and the log of a run would show it",
+        )
+        .hint("put it into the image's own pip.conf or .netrc, and leave it out of the address"));
+    }
     let env: BTreeMap<String, String> = source
         .into_iter()
         .flat_map(|source| {
@@ -186,6 +192,15 @@ fn setup(
         timeout_s: SETUP_LIMIT_S,
     });
     Ok(commands.collect())
+}
+
+/// True for `https://user:password@host`.
+fn has_password(address: &str) -> bool {
+    let authority = address.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// Who makes the containers: `user@host`.
@@ -209,6 +224,19 @@ pub(crate) fn owner() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_seen() {
+        assert!(has_password("https://ann:secret@index/simple"));
+        for address in [
+            "https://index:8080/simple",
+            "https://ann@index/",
+            "index",
+            "https://index/a:b@c",
+        ] {
+            assert!(!has_password(address), "{address}");
+        }
+    }
 
     #[test]
     fn names_are_made_such_as_engines_allow() {
