@@ -145,7 +145,39 @@ fn check(choice: &ContainerChoice) -> Result<(), ResolveError> {
             flagperf_text::printable(flagperf_text::shown(name))
         ));
     }
-    Ok(())
+    check_extra(&choice.options.extra)
+}
+
+/// Options that would undo what the mode itself sets.
+const OURS: [&str; 11] = [
+    "--name",
+    "--detach",
+    "-d",
+    "--tty",
+    "-t",
+    "-it",
+    "--rm",
+    "--restart",
+    "--entrypoint",
+    "--cidfile",
+    "--",
+];
+
+fn check_extra(words: &[String]) -> Result<(), ResolveError> {
+    let ours = words.iter().enumerate().find(|(place, word)| {
+        let name = word.split_once('=').map_or(&word[..], |(name, _)| name);
+        let label = ["--label", "-l"].contains(&name)
+            && format!("{word} {}", words.get(place + 1).map_or("", String::as_str))
+                .contains("org.flagperf.");
+        OURS.contains(&name) || label
+    });
+    match ours {
+        None => Ok(()),
+        Some((_, word)) => Err(ResolveError::Choice(format!(
+            "the container's options have `{}`, which container mode sets itself: leave it out",
+            flagperf_text::printable(flagperf_text::shown(word))
+        ))),
+    }
 }
 
 /// Names of images have letters, digits and `. _ - / : @`, and begin with a letter or digit. Engines are
@@ -243,6 +275,48 @@ mod tests {
             let found = text(decide(Some(true), &choice, None, None));
             assert!(found.contains("is no name of an image"), "{found}");
         }
+    }
+
+    #[test]
+    fn options_that_undo_ours_are_refused() {
+        for words in [
+            &["--name=x"][..],
+            &["-d"],
+            &["--gpus", "all", "--restart", "always"],
+            &["--label", "org.flagperf.owner=eve"],
+        ] {
+            let options = ContainerOptions {
+                extra: words.iter().map(|&word| word.to_owned()).collect(),
+                ..Default::default()
+            };
+            let choice = ContainerChoice {
+                options,
+                ..with_image()
+            };
+            let found = text(decide(Some(true), &choice, None, None));
+            assert!(
+                found.contains("which container mode sets itself"),
+                "{words:?}: {found}"
+            );
+        }
+        let options = ContainerOptions {
+            extra: ["--label", "a=b", "--device", "/dev/x"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..Default::default()
+        };
+        assert!(
+            decide(
+                Some(true),
+                &ContainerChoice {
+                    options,
+                    ..with_image()
+                },
+                None,
+                None
+            )
+            .is_ok()
+        );
     }
 
     #[test]

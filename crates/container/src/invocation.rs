@@ -1,5 +1,7 @@
 //! Argument vectors of engines.
 
+use std::collections::BTreeMap;
+
 use flagperf_model::{ContainerOptions, EngineKind};
 
 use crate::Labels;
@@ -29,6 +31,15 @@ impl Invocation {
     fn flag(mut self, flag: &str) -> Self {
         self.options.push(vec![flag.to_owned()]);
         self
+    }
+
+    /// One that nerdctl does not have and does not need.
+    fn flag_but_nerdctl(self, flag: &str) -> Self {
+        if self.engine == EngineKind::Nerdctl {
+            self
+        } else {
+            self.flag(flag)
+        }
     }
 
     fn option(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -100,7 +111,7 @@ pub fn pull(engine: EngineKind, name: &str) -> Invocation {
 pub fn build(engine: EngineKind, name: &str, labels: &Labels) -> Invocation {
     Invocation::new(engine, &["build"])
         // What a step that failed has left is of no use to anybody.
-        .flag("--force-rm")
+        .flag_but_nerdctl("--force-rm")
         // The node's own network is the one that surely reaches what the node reaches.
         .option("--network", "host")
         .each("--label", labels.for_image().into_iter().take(1))
@@ -236,14 +247,42 @@ fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOption
         )
         .each(
             "--env",
-            options
-                .env
-                .iter()
-                .map(|(name, value)| format!("{name}={value}")),
+            options.env.iter().map(|(name, value)| {
+                if is_the_clients(name) {
+                    format!("{name}={value}")
+                } else {
+                    // Its value comes from the client's own environment: everybody on the node can read
+                    // the words of a command.
+                    name.clone()
+                }
+            }),
         )
         .maybe("--workdir", options.workdir.as_ref());
     run.options.extend(grouped(&options.extra));
     run
+}
+
+/// The variables that the engine's client is to be started with: it hands them on.
+pub fn client_env(options: &ContainerOptions) -> BTreeMap<String, String> {
+    let handed_on = options.env.iter().filter(|(name, _)| !is_the_clients(name));
+    handed_on
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// True for variables that mean something to the engine's client itself.
+fn is_the_clients(name: &str) -> bool {
+    ["PATH", "HOME", "TMPDIR"].contains(&name)
+        || [
+            "DOCKER_",
+            "CONTAINER",
+            "XDG_",
+            "LD_",
+            "BUILDAH_",
+            "NERDCTL_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Words as options with their values: each that begins with `-` begins one.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The run that made it.
 const RUN: &str = "org.flagperf.run";
 
-/// Who ran that: `user@host` of the controller.
+/// Who ran that: `uid@host` of the controller.
 const OWNER: &str = "org.flagperf.owner";
 
 /// The agent on the node that looks after it: `pid.starttime`.
@@ -19,7 +19,7 @@ const CONTENT: &str = "org.flagperf.content";
 pub struct Labels {
     /// The run that made it.
     pub run: String,
-    /// Who ran that: `user@host` of the controller.
+    /// Who ran that: `uid@host` of the controller.
     pub owner: String,
     /// Process id and start time of the agent that looks after it.
     pub agent: Option<(u32, u64)>,

@@ -40,6 +40,14 @@ const KNOWN: &[(&str, &str)] = &[
         "this user may not use containerd: log in as root, or set up rootless containerd",
     ),
     (
+        "it took longer than",
+        "the engine does not answer: look at it on the node (`{} info`), and start it again",
+    ),
+    (
+        ": permission denied",
+        "the image's user may not run the program there, or a directory is mounted noexec: look at USER in the Dockerfile and at --tmpfs, which takes `:exec`",
+    ),
+    (
         "is already in use",
         "a container of somebody else has that name, and is left alone: remove it yourself if nobody needs it",
     ),
@@ -117,6 +125,18 @@ const KNOWN: &[(&str, &str)] = &[
     ),
 ];
 
+/// True if an engine says that it has no container of that name.
+pub fn is_unknown(words: &str) -> bool {
+    let lower = words.to_lowercase();
+    [
+        "no such container",
+        "no container with name or id",
+        "no such object",
+    ]
+    .iter()
+    .any(|text| lower.contains(text))
+}
+
 /// A command of an engine that ended with another status than 0. `words` is what it printed.
 pub fn refusal(invocation: &Invocation, status: &str, words: &str) -> Refusal {
     let engine = invocation.engine().command();
@@ -129,7 +149,7 @@ pub fn refusal(invocation: &Invocation, status: &str, words: &str) -> Refusal {
     if let Some(option) = refused_option(invocation, &said) {
         reason = format!("{reason} (its option `{option}`)");
     }
-    let lower = words.to_lowercase();
+    let lower = format!("{status} {words}").to_lowercase();
     let hint = if is_loader_missing(&lower) {
         Some("the image has no C library that the program can use: it needs glibc 2.17 or newer, which images of Alpine and of BusyBox lack".to_owned())
     } else {
@@ -181,6 +201,10 @@ fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
         let [name, values @ ..] = &option[..] else {
             continue;
         };
+        // What the program itself needs is no option that anybody could leave out.
+        if option.iter().any(|word| word.contains(crate::AGENT_PATH)) {
+            continue;
+        }
         // `--name=value` is one word.
         let (name, value) = name.split_once('=').unwrap_or((name, ""));
         let values = values.iter().map(String::as_str).chain([value]);
@@ -208,7 +232,11 @@ fn last_lines(words: &str) -> String {
         .lines()
         .map(str::trim)
         .filter(|line| {
-            !line.is_empty() && !line.starts_with("See '") && !line.ends_with("--help'.")
+            // What an engine told of its client is no reason.
+            !line.is_empty()
+                && !line.starts_with('{')
+                && !line.starts_with("See '")
+                && !line.ends_with("--help'.")
         })
         .filter(|line| !line.starts_with("Run 'docker"))
         .collect();

@@ -21,7 +21,7 @@ pub struct ContainerPlan {
     /// Commands that make it ready, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<SetupCommand>,
-    /// Whose it is: `user@host` of the controller.
+    /// Whose it is: `uid@host` of the controller.
     pub owner: String,
     /// True if it is left for looking into.
     #[serde(default)]

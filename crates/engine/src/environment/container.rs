@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flagperf_container as container;
 use flagperf_container::Labels;
-use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, StepKind};
+use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, ProcessSpec, StepKind};
 use flagperf_transport::{Farewell, Terms, ThroughError};
 use flagperf_wire::{ChannelId, TaskDirectory, ToAgent, TreeId, UndoId};
 use tokio::sync::{oneshot, watch};
@@ -89,7 +89,14 @@ pub(super) async fn start(
     });
     let opened = host
         .session
-        .open_through(INTO, process(run.argv()), terms)
+        .open_through(
+            INTO,
+            ProcessSpec {
+                env: container::client_env(&plan.options),
+                ..process(run.argv())
+            },
+            terms,
+        )
         .await;
     let through = match opened {
         Ok(through) => through,

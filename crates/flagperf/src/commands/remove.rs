@@ -25,8 +25,13 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
         inspect = output(&looking)?;
     }
     if !inspect.status.success() {
-        // There is none: it went by itself, or was never made.
-        return Ok(Exit::Success);
+        let words = String::from_utf8_lossy(&inspect.stderr);
+        if container::is_unknown(&words) {
+            // There is none: it went by itself, or was never made.
+            return Ok(Exit::Success);
+        }
+        let refusal = container::refusal(&looking, &inspect.status.to_string(), &words);
+        return Err(Failure::new(Exit::CaseFailed, refusal.reason));
     }
     let answer = String::from_utf8_lossy(&inspect.stdout);
     let state = container::container_state(&answer).map_err(Failure::internal)?;

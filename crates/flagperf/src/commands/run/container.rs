@@ -203,22 +203,17 @@ fn has_password(address: &str) -> bool {
         .is_some_and(|(user, _)| user.contains(':'))
 }
 
-/// Who makes the containers: `user@host`.
+/// Who makes the containers: `uid@host`. The number of the user is the same in every shell, cron and sudo included,
+/// which the variables that name him are not.
 pub(crate) fn owner() -> String {
-    let user = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string());
     let host = rustix::system::uname()
         .nodename()
         .to_string_lossy()
-        .into_owned();
-    let plain = |text: String| -> String {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        text.chars()
-            .map(|c| if allowed(c) { c } else { '_' })
-            .collect()
-    };
-    format!("{}@{}", plain(user), plain(host))
+        .replace(
+            |c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c),
+            "_",
+        );
+    format!("{}@{host}", rustix::process::getuid().as_raw())
 }
 
 #[cfg(test)]
