@@ -69,7 +69,9 @@ fn an_engine_that_stops_in_the_middle_of_a_case() {
         let reason = reason(&cluster);
         assert!(reason.contains("its container ended"), "{reason}");
         let step = cluster.step("node1", "stop_container");
-        assert!(step["outcome"].is_object(), "{step}");
+        // Nobody can tell whether it is gone while its engine is down.
+        let why = step["outcome"]["failed"]["reason"].to_string();
+        assert!(why.contains("could not be removed"), "{step}");
         cluster.bed.start_engine("node1");
         super::cleaning::clean(&cluster, &[]);
         cluster.await_gone_beside_another();

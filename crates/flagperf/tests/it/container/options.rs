@@ -180,3 +180,22 @@ fn somebody_elses_container_of_our_name_is_left_alone() {
     cluster.await_gone();
     assert!(fs::read_dir(directory).is_ok());
 }
+
+#[test]
+fn the_user_of_an_image_may_run_the_program_that_was_placed() {
+    let Some(bed) = flagperf_testkit::TestBed::hosts(1)
+        .engine(flagperf_testkit::Engine::Docker)
+        .up()
+    else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    cluster.case("who", "each", &format!("id -u; {RESULT}"));
+    // Placed, in a directory of its owner's alone. A build for tests is large.
+    cluster.settings("[session]\nconnect = \"1m\"\n");
+    let options = ["--image", IMAGE, "--container-options", "--user 1234"];
+    let ended = cluster.run(&[&["who"][..], &options].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(cluster.output("who", "node1").contains("1234"));
+    cluster.await_gone();
+}
