@@ -26,8 +26,8 @@ class Fleet:
         self.runs = 0
         self.errors = folder / "errors"
 
-    def case(self, name, script):
-        ours.write_case(self.cases, name, script)
+    def case(self, name, script, shell="/bin/sh"):
+        ours.write_case(self.cases, name, script, shell)
 
     def command(self, case, *options):
         return [str(ours.PROGRAM), "run", "--cases", str(self.cases), case,
@@ -89,12 +89,13 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def up(count):
+def up(count, engine="none"):
     # A path of a socket has at most 107 bytes, so the test bed gets one near the root.
     with tempfile.TemporaryDirectory(prefix="flagperf-bench-") as folder:
         folder = pathlib.Path(folder)
         begin = subprocess.Popen(
-            [TESTBED, "up", folder / "bed", "--loopback", str(count), "--owner", str(os.getpid())],
+            [TESTBED, "up", folder / "bed", "--loopback", str(count), "--engine", engine,
+             "--owner", str(os.getpid())],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
         words = begin.communicate()[1].decode(errors="replace").strip()

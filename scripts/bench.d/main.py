@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 
+import containers
 import gemm
 import harness
 import memory
@@ -29,6 +30,7 @@ STEPS = {
     "controller": nodes.controller,
     "logs": transfers.logs,
     "files": transfers.files,
+    "containers": containers.containers,
 }
 
 

@@ -52,12 +52,12 @@ def values(result):
     return found
 
 
-def write_case(folder, name, script):
+def write_case(folder, name, script, shell="/bin/sh"):
     """Makes a case that runs a line of shell."""
     path = pathlib.Path(folder, name)
     path.mkdir(parents=True)
     # JSON's strings and lists are also TOML's.
-    argv = json.dumps(["/bin/sh", "-c", script])
+    argv = json.dumps([shell, "-c", script])
     path.joinpath("case.toml").write_text(
         f'summary = "Made by scripts/bench"\nentry.argv = {argv}\n'
     )

@@ -6,6 +6,9 @@
 # keeper, therefore ends all of it at once, whatever became of it: processes, and with the last of
 # them the mounts, the network namespaces and their links. No more than that process is recorded.
 
+# shellcheck source=cgroups.sh
+source "$parts/cgroups.sh"
+
 # Not under TMPDIR: whoever cleans up must look where whoever started it wrote. Only root writes here.
 records=/run/flagperf-testbed
 
@@ -74,8 +77,16 @@ find_record() {
     return 1
 }
 
-# end_bed: kills the keeper that `bed` names, and waits until nothing is left of it.
+# end_bed: kills the keeper that `bed` names, and waits until nothing is left of it and of its control
+# groups.
 end_bed() {
+    end_keeper
+    local groups
+    read -ra groups <<<"${bed[cgroups]:-}"
+    remove_cgroups "${groups[@]}"
+}
+
+end_keeper() {
     local keeper="${bed[keeper]:-}" turn
     alive "$keeper" || return 0
     kill -KILL "${keeper%% *}" 2>/dev/null || true

@@ -35,9 +35,14 @@ need_link() {
 
 in_controller() { nsenter --net="/proc/$keeper/ns/net" -- "$@"; }
 in_node() {
-    nsenter --target "$init" --mount --uts --ipc --net --pid -- env -i -C /root \
+    local join=()
+    # What an engine starts from here shall be where its other containers are.
+    # shellcheck disable=SC2016 # for the inner shell
+    [[ ! -e "$dir/nodes.d/$node/engine" ]] ||
+        join=(bash -c "$(<"$parts/cgroups.sh")"$'\n''join_cgroups; exec "$@"' bash)
+    nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup -- env -i -C /root \
         HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 \
-        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${join[@]}" "$@"
 }
 
 do_controller() {
@@ -66,9 +71,11 @@ in_space() {
 
 do_ps() {
     node "$@"
-    # Not the sshd that listens, and not the process that tini looks after.
-    in_space args | awk -v init="$init" \
-        '!($2 == init && (/ \[listener\] / || /^[0-9]+ +[0-9]+ sleep 2147483647$/))'
+    # Not the sshd that listens, not the engine, not what holds the namespaces of a user of Podman, and
+    # not the process that tini looks after.
+    local usual='sleep 2147483647$|dockerd$|containerd --config |catatonit -P$'
+    in_space args | awk -v init="$init" -v usual="^[0-9]+ +[0-9]+ +($usual)" \
+        '!($2 == init && (/ \[listener\] / || $0 ~ usual))'
 }
 
 do_kill_sshd() {

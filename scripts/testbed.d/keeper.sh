@@ -2,7 +2,8 @@
 # The first process of a test bed: writes down who it is, builds the rest, and then waits. When it
 # ends, all of the test bed ends. It says "up" on its standard output once every node serves.
 #
-# Started by up.sh in new namespaces, with dir, kind, port, record, tied and parts set.
+# Started by up.sh in new namespaces, with dir, kind, port, record, tied, parts, cgroups and
+# archive set.
 # shellcheck disable=SC2154 # set by up.sh
 set -euo pipefail
 
@@ -80,11 +81,16 @@ export ready quiet port
 at_once=4
 own_network=()
 [[ "$kind" == loopback ]] || own_network=(--net)
-start_node() {
-    unshare --mount --uts --ipc --pid "${own_network[@]}" --fork --kill-child \
+own_cgroups=()
+[[ -z "$cgroups" ]] || own_cgroups=(--cgroup)
+# shellcheck source=cgroups.sh
+source "$parts/cgroups.sh"
+start_node() (
+    [[ -z "$cgroups" ]] || enter_cgroups "$1"
+    exec unshare "${own_cgroups[@]}" --mount --uts --ipc --pid "${own_network[@]}" --fork --kill-child \
         bash "$parts/node.sh" "$1" "${address[$1]}" \
-        </dev/null >"$dir/nodes.d/$1/log" 2>&1 &
-}
+        </dev/null >"$dir/nodes.d/$1/log" 2>&1
+)
 await_a_node() {
     local name pid
     # Each node says its name, and then its first process or nothing.
@@ -93,10 +99,10 @@ await_a_node() {
     init[$name]="$pid"
     printf '%s\n' "$pid" >"$dir/nodes.d/$name/init"
 }
-for name in "${names[@]:0:at_once}"; do start_node "$name"; done
+for name in "${names[@]:0:at_once}"; do start_node "$name" & done
 for name in "${names[@]:at_once}"; do
     await_a_node
-    start_node "$name"
+    start_node "$name" &
 done
 while ((${#init[@]} < ${#names[@]})); do await_a_node; done
 exec {ready}>&- {quiet}>&-

@@ -3,7 +3,8 @@
 #
 #   node.sh NAME ADDRESS
 #
-# Started by keeper.sh in new namespaces, with dir, kind, port, keeper, ready and parts set.
+# Started by keeper.sh in new namespaces, with dir, kind, port, keeper, ready and parts set, and for
+# container engines cgroups and archive.
 # shellcheck disable=SC2154 # set by keeper.sh
 set -euo pipefail
 name="$1" address="$2"
@@ -19,6 +20,13 @@ identity="${stat%% *} ${fields[19]}"
 source "$parts/sshd.sh"
 # shellcheck source=slurm.sh
 source "$parts/slurm.sh"
+# shellcheck source=cgroups.sh
+source "$parts/cgroups.sh"
+# shellcheck source=engine-setup.sh
+source "$parts/engine-setup.sh"
+# shellcheck source=engine.sh
+source "$parts/engine.sh"
+[[ -z "$archive" ]] || exec {image}<"$archive"
 
 own="$dir/nodes.d/$name"
 printf '%s\n' "$name" >/proc/sys/kernel/hostname
@@ -48,6 +56,8 @@ fi
         # Debian's package makes it; there slurmd and srun look where nothing tells them otherwise.
         [[ ! -d /etc/slurm ]] || printf '%s\n' "$dir/slurm /etc/slurm none bind"
     }
+    # These name the folder of the test bed too.
+    [[ -z "$cgroups" ]] || mounts_of_engine
     printf '%s\n' \
         'testbed-root /root tmpfs mode=700' \
         'testbed-home /home tmpfs mode=755' \
@@ -68,6 +78,14 @@ if [[ -e /run/testbed/banner ]]; then
 fi
 
 [[ "$kind" != slurm ]] || start_slurmd "$name"
+if [[ -n "$cgroups" ]]; then
+    settle_cgroups
+    # As an init leaves it; engines expect that. It is among the node's own processes.
+    mount --make-rshared /
+    start_engine
+    load_image <&"$image" >/dev/null
+    exec {image}<&-
+fi
 start_sshd "$name" "$address" "$port"
 
 printf '%s %s\n' "$name" "$identity" >&"$ready"

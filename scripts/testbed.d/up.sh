@@ -2,6 +2,11 @@
 # Starts a test bed. Sourced by scripts/testbed.
 # shellcheck disable=SC2154 # what is not set here is in common.sh and scripts/testbed
 
+# shellcheck source=engine-setup.sh
+source "$parts/engine-setup.sh"
+# shellcheck source=image.sh
+source "$parts/image.sh"
+
 # Every test bed but one on loopback has a network of its own, so all may use the same addresses.
 export controller_address=10.77.0.1
 
@@ -47,23 +52,29 @@ write_etc() {
         printf '%s:x:%s:%s::/home/%s:/bin/bash\n' alice 20001 20001 alice bob 20002 20002 bob
     } >"$dir/etc/passwd"
     {
-        grep -vE '^(alice|bob):' /etc/group || true
+        grep -vE '^(alice|bob|docker):' /etc/group || true
         printf 'alice:x:20001:\nbob:x:20002:\n'
+        # Bob may use Docker, alice not. dockerd gives its socket to this group.
+        printf 'docker:x:%s:bob\n' "$(sed -n 's/^docker:[^:]*:\([0-9]*\):.*/\1/p' /etc/group | grep . || echo 20003)"
     } >"$dir/etc/group"
     printf '%s:*:19000:0:99999:7:::\n' root sshd alice bob >"$dir/etc/shadow"
     chmod 600 "$dir/etc/shadow"
+    # For containers without root's help; they stand here only if the machine has these files.
+    printf '%s\n' alice:200000:65536 bob:300000:65536 | tee "$dir/etc/subuid" >"$dir/etc/subgid"
     # No name is looked for in the world, which cannot be reached from there: that takes 20 s to fail.
     printf '%s: files\n' passwd group shadow hosts services protocols >"$dir/etc/nsswitch.conf"
 }
 
 up() {
     local kind="" count="" tied=false owner="" banners=() options=() argument port=""
+    local engines=() disks=() cgroups="" archive=""
     dir=""
     while (($#)); do
         argument="$1"
         shift
         case "$argument" in
-        --hosts | --loopback | --slurm | --owner | --banner | --clock | --sshd-option)
+        --hosts | --loopback | --slurm | --owner | --banner | --clock | --sshd-option | \
+            --engine | --engine-disk)
             (($#)) || misuse "$argument needs a value"
             ;;&
         --hosts | --loopback | --slurm)
@@ -88,6 +99,12 @@ up() {
             [[ "$1" == *:* ]] || misuse "--sshd-option wants NODE:TEXT, not $1"
             options+=("$1") && shift
             ;;
+        --engine) engines+=("$1") && shift ;;
+        --engine-disk)
+            [[ "$1" =~ ^[^:]+:[1-9][0-9]*[kmgKMG]?$ ]] ||
+                misuse "--engine-disk wants NODE:SIZE, as node2:64m, not $1"
+            disks+=("$1") && shift
+            ;;
         -*) misuse "up knows no $argument" ;;
         *)
             [[ -z "$dir" ]] || misuse "up takes one directory, not $dir and $argument"
@@ -102,7 +119,16 @@ up() {
     fi
     local names=() number name option
     for ((number = 1; number <= count; number++)); do names+=("node$number"); done
-    for option in "${banners[@]}" "${options[@]}"; do
+    local -A engine=()
+    for option in "${engines[@]}"; do
+        need_engine "${option##*:}"
+        if [[ "$option" == *:* ]]; then
+            engine["${option%%:*}"]="${option#*:}"
+        else
+            for name in "${names[@]}"; do engine[$name]="$option"; done
+        fi
+    done
+    for option in "${banners[@]}" "${options[@]}" "${disks[@]}" "${!engine[@]}"; do
         name="${option%%:*}"
         [[ "$option" == "*:"* || " ${names[*]} " == *" $name "* ]] ||
             misuse "$option: there is no node $name"
@@ -127,6 +153,16 @@ up() {
         done
     done
     write_etc
+    for option in "${disks[@]}"; do
+        printf '%s\n' "${option#*:}" >"$dir/nodes.d/${option%%:*}/engine-disk"
+    done
+    if ((${#engine[@]})); then
+        write_engines
+        for name in "${names[@]}"; do
+            printf '%s\n' "${engine[$name]:-none}" >"$dir/nodes.d/$name/engine"
+        done
+        image busybox
+    fi
     ssh-keygen -q -t ed25519 -N '' -C testbed -f "$dir/client_key"
     export client_key
     client_key="$(<"$dir/client_key.pub")"
@@ -140,14 +176,17 @@ up() {
     exec {lock}>"$records/lock"
     flock "$lock"
     [[ "$kind" != loopback ]] || free_port
-    printf '%s\n' "dir=$dir" "kind=$kind" "builder=$(identity $$)" "port=$port" "owner=$owner" >"$record"
+    # Written down first, so that `down` finds them if this ends in between.
+    ((${#engine[@]} == 0)) || plan_cgroups "flagperf-testbed-$(basename "$record" .bed)"
+    printf '%s\n' "cgroups=$cgroups" "dir=$dir" "kind=$kind" "builder=$(identity $$)" "port=$port" "owner=$owner" >"$record"
     exec {lock}>&-
 
     trap 'down_ "$dir"' EXIT
     trap 'exit 1' INT TERM HUP
+    [[ -z "$cgroups" ]] || make_cgroups "${names[@]}"
     local tie
     if $tied; then exec {tie}<&0; else exec {tie}</dev/null; fi
-    export dir kind port record tied parts
+    export dir kind port record tied parts cgroups archive
     local answer="" pipe
     local own_network=()
     [[ "$kind" == loopback ]] || own_network=(--net)
@@ -157,7 +196,7 @@ up() {
     if [[ "$answer" != up ]]; then
         trap - EXIT
         down_ "$dir"
-        tail -n 5 "$dir/keeper.log" "$dir"/nodes.d/*/{log,sshd.log} 2>/dev/null | grep -v '^$' |
+        tail -n 5 "$dir/keeper.log" "$dir"/nodes.d/*/{log,sshd.log,dockerd.log} 2>/dev/null | grep -v '^$' |
             tail -n 40 >&2 || true
         fail "$dir: could not be started; what is known stands above and in $dir"
     fi

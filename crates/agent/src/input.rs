@@ -1,6 +1,6 @@
 //! What reaches the thread that owns the agent's state.
 
-use flagperf_wire::{ProcessEnd, ToAgent};
+use flagperf_wire::{ChannelId, ProcessEnd, ToAgent};
 
 use crate::filing::Prepared;
 
@@ -18,6 +18,8 @@ pub(crate) enum Input {
         /// Which of the task's processes, by place.
         place: usize,
     },
+    /// A process behind a channel has closed one of its output streams.
+    StreamEnded(ChannelId),
     /// A child ended and was reaped.
     Reaped {
         /// Its process id.

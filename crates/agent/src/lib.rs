@@ -9,6 +9,7 @@
 //! here is asynchronous, so that an agent costs a few small threads and no runtime beside the
 //! processes it measures.
 
+mod at_end;
 mod channel;
 mod cleaning;
 mod collect;
@@ -17,6 +18,7 @@ mod files;
 mod filing;
 mod input;
 mod reaper;
+mod relay;
 mod sampling;
 mod scratch;
 mod serve;
@@ -25,7 +27,7 @@ mod starting;
 mod task;
 
 pub use ending::end_everything_below;
-pub use serve::{AgentError, serve};
+pub use serve::{AgentError, serve, stay};
 
 /// `CLOCK_MONOTONIC`, in nanoseconds.
 fn mono_ns() -> u64 {

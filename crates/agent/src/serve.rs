@@ -13,12 +13,14 @@ use flagperf_wire::{ClockAnchor, FromAgent, TaskEnd, TaskId, Timing, ToAgent};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::at_end::AtEnd;
 use crate::channel::{Credit, Outbox, start_reader, start_writer};
 use crate::ending::end_everything_below;
 use crate::filing::{Filing, Prepared};
 use crate::input::Input;
 use crate::mono_ns;
 use crate::reaper::Reaper;
+use crate::relay::Relays;
 use crate::sampling::Sampling;
 use crate::task::Task;
 
@@ -67,6 +69,11 @@ pub fn serve(
         size,
         version: version.to_owned(),
         pid: std::process::id(),
+        started: flagperf_host::process(&Root::new("/"), std::process::id())
+            .map_or(0, |process| process.starttime),
+        program: std::env::current_exe()
+            .map(|path| path.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         clock,
     });
     thread::spawn(crate::cleaning::clean_place);
@@ -84,6 +91,8 @@ pub fn serve(
         last_tick: started,
         heard,
         filing: Filing::start(Arc::clone(&credit), outbox.clone(), inputs.clone()),
+        relays: Relays::new(Arc::clone(&credit), outbox.clone(), inputs.clone()),
+        at_end: AtEnd::default(),
         credit,
         outbox,
         inputs,
@@ -95,13 +104,28 @@ pub fn serve(
         task: None,
     };
     let lost = agent.run(&queue);
-    let left = end_everything_below(std::process::id(), LEAVING);
+    let mut left = end_everything_below(std::process::id(), LEAVING);
+    if !agent.at_end.is_empty() {
+        agent.at_end.run(&agent.reaper, &queue);
+        left = end_everything_below(std::process::id(), LEAVING);
+    }
     agent.filing.close(TIDYING);
     match (lost, left) {
         (None, left) if left.is_empty() => Ok(()),
         (Some(why), left) if left.is_empty() => Err(AgentError::Channel(why)),
         (_, left) => Err(AgentError::Left(left)),
     }
+}
+
+/// Waits until this process is asked to end. What keeps a container alive is its first process.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+pub fn stay() -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    signals.forever().next();
+    Ok(())
 }
 
 /// A signal that would end this process ends the session instead, so that nothing is left behind.
@@ -137,6 +161,8 @@ pub(crate) struct Agent {
     last_tick: Instant,
     heard: Arc<AtomicU64>,
     filing: Filing,
+    relays: Relays,
+    at_end: AtEnd,
     pub(crate) credit: Arc<Credit>,
     pub(crate) outbox: Outbox,
     pub(crate) inputs: Sender<Input>,
@@ -176,17 +202,26 @@ impl Agent {
                 Ok(Input::Request(ToAgent::Shutdown)) => return None,
                 Ok(Input::Request(request)) => self.request(request),
                 Ok(Input::Prepared(prepared)) => {
-                    let task = prepared.task;
+                    let ready = FromAgent::Prepared {
+                        task: prepared.task,
+                        directory: prepared
+                            .cwd
+                            .as_ref()
+                            .map(|path| path.to_string_lossy().into_owned()),
+                    };
                     self.prepared = Some(prepared);
-                    self.outbox.send(&FromAgent::Prepared { task });
+                    self.outbox.send(&ready);
                 }
                 Ok(Input::OutputEnded { place }) => {
                     if let Some(task) = &mut self.task {
                         task.output_ended(place);
                     }
                 }
+                Ok(Input::StreamEnded(channel)) => self.relays.stream_ended(channel),
                 Ok(Input::Reaped { pid, end }) => {
-                    if let Some(task) = &mut self.task {
+                    if !self.relays.reaped(pid, &end)
+                        && let Some(task) = &mut self.task
+                    {
                         task.reaped(pid, end, Instant::now(), &self.outbox);
                     }
                 }
@@ -218,7 +253,7 @@ impl Agent {
             self.start_task(waiting.task, &waiting.processes, waiting.limits);
         }
         if let Some(task) = &mut self.task
-            && task.tick(now, &self.root, &self.filing)
+            && task.tick(now, &self.root, &self.filing, &self.relays.pids())
         {
             self.task = None;
         }
@@ -286,13 +321,23 @@ impl Agent {
                         mono_ns: mono_ns(),
                         strays: Vec::new(),
                         unkillable: Vec::new(),
+                        oom_kills: 0,
                         has_files: false,
                     });
                 }
                 if let Some(running) = self.task.as_mut().filter(|running| running.id() == task) {
-                    running.end(kill, Instant::now(), &self.root);
+                    running.end(kill, Instant::now(), &self.root, &self.relays.pids());
                 }
             }
+            ToAgent::Open { channel, process } => {
+                self.relays.open(channel, &process, &self.reaper);
+            }
+            ToAgent::Write { channel, bytes } => self.relays.write(channel, bytes.into_vec()),
+            ToAgent::HangUp { channel } => self.relays.hang_up(channel),
+            ToAgent::AtEnd { undo, process } => match process {
+                Some(process) => self.at_end.remember(undo, process),
+                None => self.at_end.forget(undo),
+            },
             ToAgent::Credit { bytes } => self.credit.give(bytes),
             ToAgent::MonitorStart { interval_ns } => {
                 self.sampling().start(Duration::from_nanos(interval_ns));

@@ -32,7 +32,26 @@ pub(crate) fn shared_file() -> io::Result<OwnedFd> {
     )?)
 }
 
+/// The standard streams of a process.
+pub(crate) struct Streams {
+    pub(crate) input: Stdio,
+    pub(crate) output: Stdio,
+    pub(crate) errors: Stdio,
+}
+
+impl Streams {
+    /// Nothing to read, and one pipe for all that is written.
+    pub(crate) fn into_one(output: PipeWriter) -> io::Result<Self> {
+        Ok(Self {
+            input: Stdio::null(),
+            output: output.try_clone()?.into(),
+            errors: output.into(),
+        })
+    }
+}
+
 /// Where a process of a task runs.
+#[derive(Default)]
 pub(crate) struct Place<'a> {
     /// Its directory, where its own specification names none.
     pub(crate) cwd: Option<&'a Path>,
@@ -55,13 +74,12 @@ pub(crate) fn program_path(spec: &ProcessSpec, cwd: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Starts a process in a process group of its own, with `output` as its standard output and
-/// standard error and nothing to read. It dies with the thread that calls this. Gives its process id.
+/// Starts a process in a process group of its own. It dies with the thread that calls this. Gives its process id.
 ///
 /// # Errors
 ///
 /// The program or its directory does not exist or may not be used; the cores do not exist.
-pub(crate) fn start(spec: &ProcessSpec, output: PipeWriter, place: &Place<'_>) -> io::Result<u32> {
+pub(crate) fn start(spec: &ProcessSpec, streams: Streams, place: &Place<'_>) -> io::Result<u32> {
     let Some((_, arguments)) = spec.argv.split_first() else {
         return Err(io::Error::other("its argument vector is empty"));
     };
@@ -83,9 +101,9 @@ pub(crate) fn start(spec: &ProcessSpec, output: PipeWriter, place: &Place<'_>) -
     command
         .args(arguments)
         .envs(&spec.env)
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output)
+        .stdin(streams.input)
+        .stdout(streams.output)
+        .stderr(streams.errors)
         .process_group(0);
     if let Some(directory) = cwd {
         command.current_dir(directory);

@@ -52,7 +52,8 @@ impl Agent {
                     out: prepared.out.as_deref(),
                     shared: shared.as_ref(),
                 };
-                spawn::start(process, output, &place).map(|pid| (pid, pipe))
+                let streams = spawn::Streams::into_one(output)?;
+                spawn::start(process, streams, &place).map(|pid| (pid, pipe))
             });
             let pid = match started {
                 Ok((pid, pipe)) => {

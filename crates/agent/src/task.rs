@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flagperf_host::Root;
+use flagperf_host::{ProcessStat, Root};
 use flagperf_model::Limits;
 use flagperf_wire::{FromAgent, ProcessEnd, TaskEnd, TaskId};
 use rustix::process::Signal;
@@ -64,6 +64,8 @@ pub(crate) struct Task {
     why: TaskEnd,
     /// When its end began, on `CLOCK_MONOTONIC`.
     ended_ns: u64,
+    /// Processes that the kernel had ended for lack of memory before it began.
+    oom_kills: u64,
     stage: Stage,
     strays: BTreeSet<String>,
     unkillable: Vec<String>,
@@ -128,6 +130,7 @@ impl Task {
             },
             why: TaskEnd::Finished,
             ended_ns: 0,
+            oom_kills: flagperf_host::oom_kills(&Root::new("/")),
             stage: Stage::Running,
             strays: BTreeSet::new(),
             unkillable: Vec::new(),
@@ -168,10 +171,10 @@ impl Task {
     }
 
     /// The controller wants it ended.
-    pub(crate) fn end(&mut self, kill: bool, now: Instant, root: &Root) {
+    pub(crate) fn end(&mut self, kill: bool, now: Instant, root: &Root, spared: &[u32]) {
         match self.stage {
             Stage::Running => {
-                self.begin_ending(TaskEnd::Requested, now, root);
+                self.begin_ending(TaskEnd::Requested, now, root, spared);
                 if kill {
                     self.stage = Stage::Ending { kill_at: now };
                 }
@@ -182,10 +185,10 @@ impl Task {
         }
     }
 
-    fn begin_ending(&mut self, why: TaskEnd, now: Instant, root: &Root) {
+    fn begin_ending(&mut self, why: TaskEnd, now: Instant, root: &Root, spared: &[u32]) {
         self.why = why;
         self.ended_ns = crate::mono_ns();
-        let processes = living_below(root, std::process::id());
+        let processes = of_task(root, spared);
         signal_all(root, &processes, Signal::TERM);
         // A stopped process does not see SIGTERM before it is continued.
         signal_all(root, &processes, Signal::CONT);
@@ -195,9 +198,15 @@ impl Task {
     }
 
     /// Does what is due. True when the task is over and the end was told.
-    pub(crate) fn tick(&mut self, now: Instant, root: &Root, filing: &Filing) -> bool {
+    pub(crate) fn tick(
+        &mut self,
+        now: Instant,
+        root: &Root,
+        filing: &Filing,
+        spared: &[u32],
+    ) -> bool {
         if self.stage == Stage::Running {
-            self.watch(now, root);
+            self.watch(now, root, spared);
         }
         if let Stage::Running | Stage::Ending { .. } = self.stage
             && self
@@ -205,13 +214,13 @@ impl Task {
                 .iter()
                 .all(|rank| rank.ended || rank.pid.is_none())
         {
-            self.begin_sweeping(now, root);
+            self.begin_sweeping(now, root, spared);
         }
         match self.stage {
             Stage::Running => {}
             Stage::Ending { kill_at } => {
                 if now >= kill_at {
-                    let left = living_below(root, std::process::id());
+                    let left = of_task(root, spared);
                     signal_all(root, &left, Signal::KILL);
                     if now >= kill_at + UNKILLABLE {
                         self.unkillable = left.iter().map(describe).collect();
@@ -220,7 +229,7 @@ impl Task {
                 }
             }
             Stage::Sweeping { kill_at } => {
-                let left = living_below(root, std::process::id());
+                let left = of_task(root, spared);
                 if left.is_empty() {
                     self.stage = Stage::Draining { until: now + DRAIN };
                 } else if now >= kill_at {
@@ -242,6 +251,7 @@ impl Task {
                 mono_ns: self.ended_ns,
                 strays: self.strays.iter().cloned().collect(),
                 unkillable: std::mem::take(&mut self.unkillable),
+                oom_kills: flagperf_host::oom_kills(root).saturating_sub(self.oom_kills),
                 has_files: false,
             };
             filing.tell_end(self.id, message);
@@ -250,8 +260,8 @@ impl Task {
         false
     }
 
-    fn begin_sweeping(&mut self, now: Instant, root: &Root) {
-        let left = living_below(root, std::process::id());
+    fn begin_sweeping(&mut self, now: Instant, root: &Root, spared: &[u32]) {
+        let left = of_task(root, spared);
         // Children of ranks that were told to end are not strays yet: they got the same signal.
         if self.stage == Stage::Running {
             self.ended_ns = crate::mono_ns();
@@ -267,18 +277,18 @@ impl Task {
         self.stage = Stage::Sweeping { kill_at: grace };
     }
 
-    fn watch(&mut self, now: Instant, root: &Root) {
+    fn watch(&mut self, now: Instant, root: &Root, spared: &[u32]) {
         if now >= self.started + seconds(self.limits.timeout_s) {
-            self.begin_ending(TaskEnd::TimedOut, now, root);
+            self.begin_ending(TaskEnd::TimedOut, now, root, spared);
         } else if self
             .rank_failed
             .is_some_and(|at| now >= at + AFTER_A_FAILED_RANK)
         {
-            self.begin_ending(TaskEnd::Finished, now, root);
+            self.begin_ending(TaskEnd::Finished, now, root, spared);
         } else if now >= self.quiet.check_at {
             self.quiet.check_at = now + stall_check(&self.limits);
             let bytes = self.bytes_read.load(Ordering::Relaxed);
-            let ticks = living_below(root, std::process::id())
+            let ticks = of_task(root, spared)
                 .iter()
                 .map(|process| process.cpu_ticks)
                 .sum::<u64>();
@@ -291,7 +301,7 @@ impl Task {
                 self.quiet.bytes = bytes;
                 self.quiet.ticks = ticks;
             } else if for_s >= self.limits.stall_s {
-                self.begin_ending(TaskEnd::Stalled, now, root);
+                self.begin_ending(TaskEnd::Stalled, now, root, spared);
             }
         }
     }
@@ -311,6 +321,21 @@ impl Task {
             }
         }
     }
+}
+
+/// The living processes of the task: all below the agent but those that it hands through, and what is below
+/// these.
+fn of_task(root: &Root, spared: &[u32]) -> Vec<ProcessStat> {
+    let mut processes = living_below(root, std::process::id());
+    if !spared.is_empty() {
+        let below: Vec<u32> = spared
+            .iter()
+            .flat_map(|pid| living_below(root, *pid))
+            .map(|process| process.pid)
+            .collect();
+        processes.retain(|process| !spared.contains(&process.pid) && !below.contains(&process.pid));
+    }
+    processes
 }
 
 fn stall_check(limits: &Limits) -> Duration {

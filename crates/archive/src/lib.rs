@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod digest;
 mod header;
 mod pack;
 mod problems;
@@ -12,6 +13,7 @@ mod tree;
 mod unpack;
 mod unpacker;
 
+pub use digest::digest;
 pub use pack::{Packed, pack};
 pub use unpack::{UnpackError, Unpacked, unpack};
 pub use unpacker::Unpacker;

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod container;
 mod environment;
 mod launcher;
 mod listing;
@@ -17,6 +18,7 @@ mod template;
 
 use std::fmt;
 
+pub use container::{ContainerChoice, ContainerRequest};
 pub use environment::{ExecInContainerError, decide_environment, read_exec_in_container};
 pub use launcher::{LauncherError, LauncherKind};
 pub use resolve::{Choice, Inventory, NodeSource, ResolveError, ResolveErrors, resolve};

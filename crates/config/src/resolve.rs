@@ -8,9 +8,10 @@ use std::fmt;
 
 use flagperf_model::{Environment, NodeName, NodeSpec};
 
+use crate::container::{ContainerChoice, ContainerRequest, decide};
 use crate::environment::{ExecInContainerError, decide_environment};
 use crate::launcher::LauncherKind;
-use crate::settings::{NodeSettings, Settings, Timing};
+use crate::settings::{NodeSettings, Settings, Timing, split};
 
 /// What the command line and the environment say. The default is that they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +30,12 @@ pub struct Choice {
     pub in_container: Option<bool>,
     /// The text of the environment variable `EXEC_IN_CONTAINER`, if it is set.
     pub exec_in_container: Option<String>,
+    /// `--container`.
+    pub container: Option<bool>,
+    /// What the command line says about the container.
+    pub container_choice: ContainerChoice,
+    /// `--container-options`: further options of the engine's command, split into words as a shell would.
+    pub container_options: Option<String>,
 }
 
 /// A list of nodes from elsewhere than the settings.
@@ -72,6 +79,9 @@ pub struct Inventory {
     pub environment: Environment,
     /// How that was decided, in words for the log; absent if nothing was said about it.
     pub environment_reason: Option<String>,
+    /// The container that the run makes on every node, if it makes one. The environment says so only when its
+    /// image was looked at, which is not done here.
+    pub container: Option<ContainerRequest>,
 }
 
 /// A reason why there is no inventory.
@@ -124,6 +134,23 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         errors.push(error.into());
         (Environment::Host, None)
     });
+    let mut line = choice.container_choice.clone();
+    if let Some(text) = &choice.container_options {
+        match split(text) {
+            Ok(words) => line.options.extra = words,
+            Err(problem) => errors.push(ResolveError::Choice(format!(
+                "--container-options: {problem}"
+            ))),
+        }
+    }
+    let inside = environment_reason
+        .as_deref()
+        .filter(|_| environment == Environment::InContainer);
+    let container = decide(choice.container, &line, settings.container.as_ref(), inside)
+        .unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        });
     let names = match &choice.nodes {
         Some(source) => names::read(source, settings, &mut errors),
         None => Some(settings.nodes.clone().unwrap_or_default()),
@@ -155,6 +182,7 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         max_parallel: settings.max_parallel,
         environment,
         environment_reason,
+        container,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `flagperf.toml`: which nodes there are, how they are reached, and how patient the program is.
 
+mod container;
 mod errors;
 mod nodes;
 mod read;
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use flagperf_model::{NodeName, ProgramSource};
 
+use crate::container::ContainerChoice;
 use crate::launcher::LauncherKind;
 use crate::template::Template;
 
+pub(crate) use container::{split, usual_options};
 pub use errors::{SettingsError, SettingsErrors};
 pub use read::parse_settings;
 
@@ -26,6 +29,7 @@ pub struct Settings {
     pub(crate) ssh_config: Option<String>,
     pub(crate) accept_new_host_keys: bool,
     pub(crate) in_container: Option<bool>,
+    pub(crate) container: Option<ContainerChoice>,
     pub(crate) master_port: Option<u16>,
     pub(crate) max_parallel: usize,
     pub(crate) timing: Timing,
@@ -44,6 +48,7 @@ impl Default for Settings {
             ssh_config: None,
             accept_new_host_keys: false,
             in_container: None,
+            container: None,
             master_port: None,
             max_parallel: 64,
             timing: Timing::default(),

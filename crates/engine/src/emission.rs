@@ -1,6 +1,6 @@
 //! What the engine tells.
 
-use flagperf_model::{Event, PlannedCase, SampleBlock};
+use flagperf_model::{Absent, Event, NodeName, PlannedCase, SampleBlock, SeriesDecl, StepKind};
 
 /// Something the engine tells: what happened, and the bulk data that goes with it.
 #[derive(Debug)]
@@ -29,6 +29,24 @@ pub enum Emission<'a> {
     FilesEnded {
         /// The node, by its place in the plan.
         node: usize,
+    },
+    /// The series that a container's monitors record, in the place of its node's.
+    Series {
+        /// The node.
+        node: &'a NodeName,
+        /// The series.
+        series: &'a [SeriesDecl],
+        /// The series it does not have, and why.
+        absent: &'a [Absent],
+    },
+    /// What a step of container mode printed on a node.
+    StepOutput {
+        /// The node, by its place in the plan.
+        node: usize,
+        /// Which step.
+        step: StepKind,
+        /// The bytes.
+        bytes: &'a [u8],
     },
     /// Samples of a node.
     Samples {

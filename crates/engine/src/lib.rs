@@ -8,12 +8,15 @@
 
 mod alias;
 mod case_run;
+mod clean;
 mod emission;
+mod environment;
 mod node;
 mod run;
 mod tail;
 mod verdict;
 
+pub use clean::{Fate, Left, clean};
 pub use emission::{Consumer, Emission};
 pub use flagperf_transport::now;
 pub use node::{BringUp, Node, close_all, connect_all};

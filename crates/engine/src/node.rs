@@ -11,7 +11,7 @@ use flagperf_transport::{Events, Launch, Programs, Session, SessionEvent, Terms}
 use flagperf_wire::{FromAgent, Timing, ToAgent, output_window};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
+use tokio::time::timeout;
 
 /// A node that is ready.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Node {
     pub free_port: Option<u16>,
     /// What tells its place from any other; absent where the system does not say.
     pub(crate) place: Option<String>,
+    /// How its session is held; a session through it is held in the same way.
+    pub(crate) terms: Option<Terms>,
     pub(crate) session: Session,
     pub(crate) events: Events,
 }
@@ -133,7 +135,7 @@ async fn connect(
     terms: &Terms,
 ) -> Result<Node, BadNode> {
     let deadline = tokio::time::Instant::now() + terms.patience;
-    let (session, mut events) = match Session::open(launch, programs, terms).await {
+    let (session, events) = match Session::open(launch, programs, terms).await {
         Ok(pair) => pair,
         Err(error) => {
             let hint = error.hint();
@@ -144,6 +146,23 @@ async fn connect(
             return Err(bad(&spec, text, hint));
         }
     };
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    facts_of(spec, rank, session, events, left)
+        .await
+        .map(|mut node| {
+            node.terms = Some(terms.clone());
+            node
+        })
+}
+
+/// Hears from an agent that has come up what the machine is.
+pub(crate) async fn facts_of(
+    spec: NodeSpec,
+    rank: u32,
+    session: Session,
+    mut events: Events,
+    patience: Duration,
+) -> Result<Node, BadNode> {
     let answer = async {
         loop {
             match events.next().await {
@@ -168,8 +187,8 @@ async fn connect(
             }
         }
     };
-    let answer = timeout_at(deadline, answer).await.unwrap_or_else(|_| {
-        let seconds = terms.patience.as_secs_f64();
+    let answer = timeout(patience, answer).await.unwrap_or_else(|_| {
+        let seconds = patience.as_secs_f64();
         let reason = format!("its agent had not told what the machine is within {seconds:.0} s");
         Err((reason, None))
     });
@@ -185,6 +204,7 @@ async fn connect(
             place,
             session,
             events,
+            terms: None,
         }),
         Err((reason, hint)) => Err(bad(&spec, reason, hint)),
     }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_model::{
-    Event, EventKind, Launcher, NodeName, NodeScope, Outcome, Plan, PlannedCase, Timestamp,
+    Cause, Event, EventKind, Launcher, NodeName, NodeScope, Outcome, Plan, PlannedCase, Stage,
+    Timestamp,
 };
 use flagperf_transport::{Events, Session, SessionEvent, now};
 use flagperf_wire::{FromAgent, ToAgent, TreeId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
 
 use crate::alias;
 use crate::case_run::CaseRun;
 use crate::emission::{Consumer, Emission};
+use crate::environment::{self, Entered};
 use crate::node::Node;
 
 /// How long an agent may take to leave when the run is over.
@@ -78,6 +81,7 @@ pub(crate) struct Context<'a> {
     pub(crate) consumer: &'a mut dyn Consumer,
     pub(crate) interrupts: u32,
     pub(crate) next_task: u32,
+    failures: Option<Failures>,
 }
 
 impl Context<'_> {
@@ -131,15 +135,130 @@ impl Context<'_> {
     }
 }
 
-/// Runs a plan on the nodes it names, in their order, and closes them. Each item from `interrupts` asks
-/// to stop: the first in order, the second at once.
+/// Runs a plan on the nodes it names, in their order, and closes them. In container mode it makes their
+/// containers first and takes them away afterwards. Each item from `interrupts` asks to stop: the first in order,
+/// the second at once.
 pub async fn run(
     request: &RunRequest<'_>,
     nodes: Vec<Node>,
-    mut interrupts: UnboundedReceiver<()>,
+    interrupts: UnboundedReceiver<()>,
     consumer: &mut dyn Consumer,
 ) -> Totals {
     let began = now();
+    let interrupts = counted(interrupts);
+    let totals = match request.plan.environment.container() {
+        None => {
+            let start = Start::default();
+            cases(request, nodes, start, interrupts, consumer).await
+        }
+        Some(container) => {
+            let wanted = environment::Request {
+                plan: request.plan,
+                container,
+                trees: request.trees,
+                tolerant: request.tolerant,
+            };
+            let entered = environment::enter(&wanted, nodes, interrupts.clone(), consumer).await;
+            let start = Start {
+                next_task: entered.next_task,
+                interrupts: entered.interrupts,
+                failures: Failures::of(&entered),
+            };
+            for node in &entered.nodes {
+                consumer.take(&Emission::Series {
+                    node: &node.spec.name,
+                    series: &node.series,
+                    absent: &node.absent,
+                });
+            }
+            let totals = cases(request, entered.nodes, start, interrupts.clone(), consumer).await;
+            let hosts = entered.hosts;
+            environment::leave(&wanted, hosts, interrupts, totals.interrupts, consumer).await;
+            totals
+        }
+    };
+    let ended = Event {
+        at: now(),
+        what: EventKind::RunEnded {
+            passed: totals.passed,
+            failed: totals.failed,
+            unsupported: totals.unsupported,
+            seconds: now().seconds_since(began),
+        },
+    };
+    consumer.take(&Emission::Event(&ended));
+    totals
+}
+
+/// How often the user has asked to stop.
+fn counted(mut interrupts: UnboundedReceiver<()>) -> watch::Receiver<u32> {
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        while interrupts.recv().await.is_some() {
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    counted
+}
+
+/// What came before the cases.
+struct Start {
+    /// The first number that a task may have.
+    next_task: u32,
+    /// How often the user had asked to stop.
+    interrupts: u32,
+    failures: Option<Failures>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            next_task: 1,
+            interrupts: 0,
+            failures: None,
+        }
+    }
+}
+
+/// Nodes whose container could not be made ready.
+pub(crate) struct Failures {
+    outcome: Outcome,
+    tail: Vec<String>,
+    /// True if no node has a container.
+    all: bool,
+}
+
+impl Failures {
+    fn of(entered: &Entered) -> Option<Self> {
+        let failures = entered.failures();
+        let ((node, step, error), others) = failures.split_first()?;
+        Some(Self {
+            outcome: Outcome::Failed {
+                node: node.name.clone(),
+                stage: Stage::Launch,
+                cause: Cause::Environment {
+                    step: *step,
+                    reason: error.reason.clone(),
+                },
+                also: others
+                    .iter()
+                    .map(|(node, _, _)| node.name.clone())
+                    .collect(),
+            },
+            tail: error.tail.clone(),
+            all: entered.nodes.is_empty(),
+        })
+    }
+}
+
+/// Runs the cases on nodes that are ready, and closes them.
+async fn cases(
+    request: &RunRequest<'_>,
+    nodes: Vec<Node>,
+    start: Start,
+    mut interrupts: watch::Receiver<u32>,
+    consumer: &mut dyn Consumer,
+) -> Totals {
     let (merged, incoming) = unbounded_channel();
     let mut active = Vec::with_capacity(nodes.len());
     let mut forwarders = Vec::with_capacity(nodes.len());
@@ -164,15 +283,23 @@ pub async fn run(
         active.push(ActiveNode {
             name: node.spec.name,
             place: node.rank as usize,
-            is_local: node.spec.launcher == Launcher::Local,
+            is_local: node.spec.launcher == Launcher::Local
+                && request.plan.environment.container().is_none(),
             session: node.session,
             lost: None,
             trees: BTreeSet::new(),
         });
     }
+    let mut heard = start.interrupts;
     tokio::spawn(async move {
-        while interrupts.recv().await.is_some() {
-            if merged.send(Incoming::Interrupt).is_err() {
+        loop {
+            while heard < *interrupts.borrow_and_update() {
+                heard += 1;
+                if merged.send(Incoming::Interrupt).is_err() {
+                    return;
+                }
+            }
+            if interrupts.changed().await.is_err() {
                 return;
             }
         }
@@ -187,8 +314,9 @@ pub async fn run(
         nodes: active,
         incoming,
         consumer,
-        interrupts: 0,
-        next_task: 1,
+        interrupts: start.interrupts,
+        next_task: start.next_task,
+        failures: start.failures,
     };
     for event in ready.into_iter().chain(same) {
         context.tell(event);
@@ -204,22 +332,18 @@ pub async fn run(
     }
     context.catch_up();
     totals.interrupts = context.interrupts;
-    let patience = if context.is_urgent() {
+    // A container that stays keeps its channel: nothing tells that its agent has heard.
+    let stays = request
+        .plan
+        .environment
+        .container()
+        .is_some_and(|plan| plan.keep);
+    let patience = if context.is_urgent() || stays {
         AT_ONCE
     } else {
         LEAVING
     };
     leave(context.nodes, forwarders, patience).await;
-    let ended = Event {
-        at: now(),
-        what: EventKind::RunEnded {
-            passed: totals.passed,
-            failed: totals.failed,
-            unsupported: totals.unsupported,
-            seconds: now().seconds_since(began),
-        },
-    };
-    context.consumer.take(&Emission::Event(&ended));
     totals
 }
 
@@ -250,7 +374,18 @@ async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) 
         .filter(|node| node.lost.is_some())
         .count();
     let stops = lost > 0 && (spans || !context.request.tolerant || lost == context.nodes.len());
-    let outcome = if context.interrupts > 0 || stops {
+    let broken = context
+        .failures
+        .as_ref()
+        .filter(|failures| failures.all || spans || !context.request.tolerant)
+        .map(|failures| (failures.outcome.clone(), failures.tail.clone()));
+    let mut tail = Vec::new();
+    let outcome = if context.interrupts > 0 {
+        Outcome::NotRun
+    } else if let Some((outcome, last_lines)) = broken {
+        tail = last_lines;
+        outcome
+    } else if stops {
         Outcome::NotRun
     } else if let Some(feature) = case.unsupported.clone() {
         Outcome::Unsupported { feature }
@@ -264,7 +399,7 @@ async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) 
         round: case.round,
         outcome: outcome.clone(),
         seconds: 0.0,
-        tail: Vec::new(),
+        tail,
     });
     outcome
 }

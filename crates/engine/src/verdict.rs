@@ -2,6 +2,8 @@
 
 mod trouble;
 
+use std::collections::BTreeMap;
+
 use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage, Timestamp};
 use flagperf_wire::ProcessEnd;
 
@@ -58,6 +60,8 @@ pub(crate) struct Story {
     /// What befell it, and when in the controller's time.
     blows: Vec<(Timestamp, Blow)>,
     unsupported: Option<String>,
+    /// How many processes the kernel ended for lack of memory, by node.
+    oom_kills: BTreeMap<NodeName, u64>,
     /// True once a process failed by itself.
     any_bad_exit: bool,
 }
@@ -74,6 +78,12 @@ impl Story {
 
     pub(crate) fn befell(&mut self, at: Timestamp, blow: Blow) {
         self.blows.push((at, blow));
+    }
+
+    pub(crate) fn out_of_memory(&mut self, node: &NodeName, killed: u64) {
+        if killed > 0 {
+            *self.oom_kills.entry(node.clone()).or_default() += killed;
+        }
     }
 
     pub(crate) fn unsupported(&mut self, feature: String) {
@@ -154,7 +164,12 @@ fn failed(story: &Story, troubles: &[Trouble<'_>], first: &Trouble<'_>) -> Outco
         .collect();
     also.sort_unstable();
     also.dedup();
-    let (stage, cause) = first.cause();
+    let (stage, mut cause) = first.cause();
+    if let Cause::Exit { rank, .. } | Cause::Signal { rank, .. } = cause
+        && let Some(&killed) = story.oom_kills.get(first.node)
+    {
+        cause = Cause::OutOfMemory { rank, killed };
+    }
     Outcome::Failed {
         also: also.into_iter().cloned().collect(),
         node: first.node.clone(),

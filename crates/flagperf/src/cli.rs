@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use flagperf_model::{BuildPolicy, EngineKind};
 
 use crate::values;
 
@@ -27,6 +28,11 @@ pub(crate) enum Command {
     /// Serve a controller over standard input and output (started by `flagperf run`)
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Remove the containers that earlier runs of yours have left on nodes
+    Clean(CleanArgs),
+    /// Remove a container if it belongs to a run (started by an agent)
+    #[command(hide = true)]
+    RemoveContainer(RemoveArgs),
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),
@@ -37,6 +43,42 @@ pub(crate) struct AgentArgs {
     /// Print the content hash of this program once it is safe on its disk, and stop
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// When the session has ended, wait until this process is ended: the container that it is the first of is to
+    /// be looked into
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The engine
+    #[arg(value_parser = values::engine())]
+    pub(crate) engine: EngineKind,
+
+    /// The container
+    pub(crate) container: String,
+
+    /// The run that it must belong to
+    pub(crate) run: String,
+
+    /// Look for it for some seconds: whoever asked for it was cut off, and its engine may be about to make it
+    #[arg(long)]
+    pub(crate) awaited: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArgs {
+    #[command(flatten)]
+    pub(crate) nodes: NodeArgs,
+
+    /// The engine: docker, podman or nerdctl [default: all that a node has]
+    #[arg(long, value_name = "NAME", value_parser = values::engine())]
+    pub(crate) engine: Option<EngineKind>,
+
+    /// Only tell what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -90,6 +132,9 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) nodes: NodeArgs,
 
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+
     /// Run what one node can do alone on the nodes that are there, if others cannot take part
     #[arg(long)]
     pub(crate) continue_on_bad_nodes: bool,
@@ -100,7 +145,8 @@ pub(crate) struct RunArgs {
         value_name = "RUN",
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
             "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
-            "ssh_config", "accept_new_host_keys", "in_container"]
+            "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
+            "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]
     )]
     pub(crate) resume: Option<PathBuf>,
 
@@ -165,6 +211,51 @@ pub(crate) struct NodeArgs {
     /// The nodes are containers that exist already; also EXEC_IN_CONTAINER=True
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) in_container: Option<bool>,
+}
+
+/// The container that is made on every node.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Containers")]
+pub(crate) struct ContainerArgs {
+    /// Run the cases in a container that is made on every node and removed at the end
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) container: Option<bool>,
+
+    /// The image: one that the nodes have, or how the one that is built is called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<String>,
+
+    /// Build the image from this directory, which has a Dockerfile and may have an install script
+    #[arg(long, value_name = "DIR")]
+    pub(crate) image_directory: Option<String>,
+
+    /// When to build it; auto: if it is not there, or the directory has changed [default: auto]
+    #[arg(long, value_name = "WHEN", value_parser = values::policy())]
+    pub(crate) build: Option<BuildPolicy>,
+
+    /// Build it on one node and send it to the others
+    #[arg(long)]
+    pub(crate) build_once: bool,
+
+    /// Fetch the image from its registry before the run
+    #[arg(long)]
+    pub(crate) pull: bool,
+
+    /// The engine: docker, podman or nerdctl [default: the first that a node has]
+    #[arg(long, value_name = "NAME", value_parser = values::engine())]
+    pub(crate) engine: Option<EngineKind>,
+
+    /// Further options for the engine's `run`, split into words as a shell would: '--gpus all'
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub(crate) container_options: Option<String>,
+
+    /// Give the container all rights on all devices
+    #[arg(long)]
+    pub(crate) privileged: bool,
+
+    /// Leave the containers running at the end, and say how to look into them
+    #[arg(long)]
+    pub(crate) keep_containers: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,10 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use flagperf_model::{Event, EventKind, NodeName, Outcome, Phase, PlannedCase, Timestamp, median};
+use flagperf_model::{
+    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
+    median,
+};
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
 
@@ -211,6 +214,36 @@ impl Progress {
                     &format!("{} node {node} is lost: {}", "error:".red(), clean(reason)),
                 );
             }
+            EventKind::StepStarted { step } if !self.on_terminal => {
+                self.say(event.at, &format!("{step}: started"));
+            }
+            EventKind::StepEnded {
+                step,
+                node,
+                outcome: StepOutcome::Done { what },
+                seconds,
+                ..
+            } if *step != StepKind::StopContainer || what.contains("left running") => {
+                self.say(
+                    event.at,
+                    &format!("{node}: {step}: {} ({seconds:.1} s)", clean(what)),
+                );
+            }
+            EventKind::StepEnded {
+                step,
+                node,
+                outcome: StepOutcome::Failed { reason, hint, tail },
+                ..
+            } => {
+                let text = format!("{node}: {step} failed: {}", clean(reason));
+                self.say(event.at, &format!("{} {text}", "error:".red()));
+                for line in tail {
+                    self.say(event.at, &format!("  {}", clean(line)));
+                }
+                if let Some(hint) = hint {
+                    self.say(event.at, &format!("{} {}", "hint:".cyan(), clean(hint)));
+                }
+            }
             EventKind::RunEnded { .. } => self.current = None,
             EventKind::NodeReady { .. }
             | EventKind::TaskStarted { .. }
@@ -219,6 +252,8 @@ impl Progress {
             | EventKind::Live { .. }
             | EventKind::Note { .. }
             | EventKind::MonitorStopped { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::StepEnded { .. }
             | EventKind::Interrupted { .. } => {}
         }
         self.redraw(event.at);

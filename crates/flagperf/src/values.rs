@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use flagperf_model::{BuildPolicy, EngineKind};
 use jiff::SignedDuration;
 
 /// Reads `5`, `5s`, `1.5s`, `250ms`, `2m`, `1h 30m`. A bare number is seconds.
@@ -24,6 +26,25 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be at most a year".to_owned());
     }
     Ok(duration)
+}
+
+/// The name of a container engine.
+pub(crate) fn engine() -> impl TypedValueParser<Value = EngineKind> {
+    PossibleValuesParser::new(EngineKind::ALL.map(EngineKind::command)).map(|name| {
+        let named = EngineKind::ALL
+            .into_iter()
+            .find(|kind| kind.command() == name);
+        named.unwrap_or(EngineKind::Docker)
+    })
+}
+
+/// When an image is built.
+pub(crate) fn policy() -> impl TypedValueParser<Value = BuildPolicy> {
+    PossibleValuesParser::new(["never", "auto", "always"]).map(|name| match name.as_str() {
+        "never" => BuildPolicy::Never,
+        "always" => BuildPolicy::Always,
+        _ => BuildPolicy::Auto,
+    })
 }
 
 /// A duration between two samples: 10 ms to one hour.

@@ -122,6 +122,19 @@ impl Layout {
     }
 }
 
+/// Processes that the kernel has ended so far because the memory that this place may use had run out: those of
+/// this process's control group where it counts them (`memory.events`, or `memory.oom_control` in v1), else those of
+/// the machine (`/proc/vmstat`, since Linux 4.13).
+pub fn oom_kills(root: &Root) -> u64 {
+    let layout = Layout::read(root);
+    let count = |file: PathBuf| keyed(&root.bytes(file)?, b"oom_kill");
+    let own = |place: Option<&Place>, file: &str| count(place?.own.join(file));
+    own(layout.v2.as_ref(), "memory.events")
+        .or_else(|| own(layout.v1_memory.as_ref(), "memory.oom_control"))
+        .or_else(|| count(PathBuf::from("proc/vmstat")))
+        .unwrap_or(0)
+}
+
 /// What a file says in each directory of a chain.
 fn each<T>(place: Option<&Place>, limit: impl Fn(&Path) -> Option<T>) -> Vec<T> {
     place

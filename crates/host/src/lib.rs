@@ -19,6 +19,7 @@ mod root;
 mod virt;
 
 pub use address::{address, addresses};
+pub use cgroup::oom_kills;
 pub use clock::{own_cpu_ns, thread_cpu_ns};
 pub use facts::facts;
 pub use monitor::{Monitor, SourceCost};

@@ -180,7 +180,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
         Ok(Plan {
             run: request.run.clone(),
             nodes: request.nodes.iter().map(|node| node.spec.clone()).collect(),
-            environment: request.environment,
+            environment: request.environment.clone(),
             monitor: MonitorSpec {
                 interval_ns: request.interval_ns,
             },

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BadNode, CaseName, ClockOffset, Environment, MachineFacts, Measurement, MetricName,
-    MonitorCost, NodeName, Outcome, RunId, StartSkew, Timestamp, Unit,
+    MonitorCost, NodeName, Outcome, RunId, StartSkew, StepKind, StepOutcome, Timestamp, Unit,
 };
 
 /// Something that happened.
@@ -96,6 +96,25 @@ pub enum EventKind {
         node: NodeName,
         /// What is known.
         reason: String,
+    },
+    /// A step of container mode began on all nodes.
+    StepStarted {
+        /// Which.
+        step: StepKind,
+    },
+    /// A step of container mode ended on a node.
+    StepEnded {
+        /// Which.
+        step: StepKind,
+        /// The node.
+        node: NodeName,
+        /// How.
+        outcome: StepOutcome,
+        /// How long it took, in seconds.
+        seconds: f64,
+        /// True if something was printed, which is in the step's log.
+        #[serde(default)]
+        printed: bool,
     },
     /// A round of a case began.
     CaseStarted {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod container;
 mod event;
 mod facts;
 mod fold;
@@ -25,6 +26,10 @@ mod unit;
 pub use case::{
     Better, CaseSpec, Entry, Feature, MetricDecl, NodeScope, ParamDecl, ParamKind, ParamValue,
     RankLayout, Suite,
+};
+pub use container::{
+    BuildPolicy, ContainerOptions, ContainerPlan, EngineKind, ImageBuild, ImageSource, Mount,
+    SetupCommand, StepKind, StepOutcome, StepRecord,
 };
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::NodeName;
+use crate::{ContainerPlan, NodeName, StepKind};
 
 /// One node of a run with everything needed to reach it. Its rank is its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +74,7 @@ pub enum ProgramSource {
 }
 
 /// In what environment the cases of a run are executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// On the nodes as they are.
@@ -82,19 +82,24 @@ pub enum Environment {
     Host,
     /// The nodes are containers that exist already: nothing is prepared, started or stopped.
     InContainer,
+    /// In a container that the run makes on every node.
+    Container(Box<ContainerPlan>),
 }
 
 impl Environment {
     /// The steps that a run in this environment leaves out, in the order in which they would come.
-    pub fn skipped_steps(self) -> &'static [&'static str] {
+    pub fn skipped_steps(&self) -> &'static [StepKind] {
         match self {
-            Self::Host => &[],
-            Self::InContainer => &[
-                "prepare image",
-                "start container",
-                "configure container",
-                "stop container",
-            ],
+            Self::Host | Self::Container(_) => &[],
+            Self::InContainer => &StepKind::ALL,
+        }
+    }
+
+    /// The container that is made, if there is one.
+    pub fn container(&self) -> Option<&ContainerPlan> {
+        match self {
+            Self::Host | Self::InContainer => None,
+            Self::Container(plan) => Some(plan),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeName, fold};
+use crate::{NodeName, StepKind, fold};
 
 /// Names of nodes that take more bytes than this are not all told in a sentence.
 const LONGEST_LIST: usize = 200;
@@ -49,6 +49,13 @@ pub enum Cause {
         /// The signal's number.
         signal: i32,
     },
+    /// The memory that it may use ran out, and the kernel ended processes of it.
+    OutOfMemory {
+        /// The rank that failed first.
+        rank: u32,
+        /// How many processes the kernel ended.
+        killed: u64,
+    },
     /// The case itself reported a failure, a wrong result for example.
     Reported {
         /// The rank.
@@ -58,6 +65,13 @@ pub enum Cause {
     },
     /// The case ended well but reported nothing.
     NoResult,
+    /// Its container could not be made ready.
+    Environment {
+        /// The step that failed.
+        step: StepKind,
+        /// Why.
+        reason: String,
+    },
     /// The agent refused or could not do what was asked.
     Agent {
         /// Its words.
@@ -209,8 +223,16 @@ impl fmt::Display for Cause {
                     None => Ok(()),
                 }
             }
+            Self::OutOfMemory { rank, killed } => {
+                let processes = if *killed == 1 { "process" } else { "processes" };
+                write!(
+                    f,
+                    "rank {rank} failed because memory ran out: the kernel ended {killed} {processes} of the case"
+                )
+            }
             Self::Reported { rank, message } => write!(f, "rank {rank}: {message}"),
             Self::NoResult => f.write_str("it ended with status 0 but reported no result"),
+            Self::Environment { step, reason } => write!(f, "{step}: {reason}"),
             Self::Agent { reason } => f.write_str(reason),
         }
     }

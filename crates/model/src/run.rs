@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Absent, BadNode, CaseName, ClockOffset, MachineFacts, Measurement, NodeName, Outcome, Plan,
-    RunId, SeriesDecl, Timestamp, Window,
+    RunId, SeriesDecl, StepRecord, Timestamp, Window,
 };
 
 /// Name and version of the format of [`RunRecord`]. A reader refuses a newer major version.
@@ -83,6 +83,9 @@ pub struct NodeRecord {
     /// Why it does not take part, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad: Option<BadNode>,
+    /// What container mode did on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRecord>,
     /// The series its monitors can record.
     pub series: Vec<SeriesDecl>,
     /// The series it does not have, and why.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use flagperf_model::{
     CaseName, CaseResult, Event, EventKind, NodeName, NodeRecord, Outcome, Phase, RunRecord,
-    RunState, Timestamp, Window,
+    RunState, StepKind, StepRecord, Timestamp, Window,
 };
 
 /// Why a round is lost that has a beginning and no end.
@@ -31,6 +31,11 @@ struct Open {
     begins: Vec<Timestamp>,
     /// When ranks that measured went on to another phase.
     ends: Vec<Timestamp>,
+}
+
+/// The file with what a step of container mode printed, relative to the run directory.
+pub(crate) fn step_log(node: &NodeName, rank: u32, step: StepKind) -> String {
+    format!("container/{node}_noderank{rank}/{}.log", step.slug())
 }
 
 impl Fold {
@@ -166,6 +171,22 @@ impl Fold {
                     commands.join(", ")
                 ),
             ),
+            EventKind::StepEnded {
+                step,
+                node,
+                outcome,
+                seconds,
+                printed,
+            } => {
+                let of_node = node_of(record, node);
+                let log = printed.then(|| step_log(&of_node.name, of_node.rank, *step));
+                of_node.steps.push(StepRecord {
+                    step: *step,
+                    seconds: *seconds,
+                    outcome: outcome.clone(),
+                    log,
+                });
+            }
             EventKind::Warning { message } => warn(record, message.clone()),
             EventKind::Interrupted { .. } => record.state = RunState::Interrupted,
             EventKind::RunEnded { .. } => {
@@ -183,6 +204,7 @@ impl Fold {
                 record.state = RunState::Running;
             }
             EventKind::RunStarted { .. }
+            | EventKind::StepStarted { .. }
             | EventKind::NodeSilent { .. }
             | EventKind::NodeBack { .. }
             | EventKind::Live { .. } => {}
@@ -314,6 +336,7 @@ pub(crate) fn node_of<'a>(record: &'a mut RunRecord, name: &NodeName) -> &'a mut
                 facts: None,
                 clock: None,
                 bad: None,
+                steps: Vec::new(),
                 series: Vec::new(),
                 absent: Vec::new(),
             });

@@ -1,6 +1,6 @@
 //! The readable log, in the wording that tools made for the Python harness look for.
 
-use flagperf_model::{Event, EventKind, Outcome};
+use flagperf_model::{Event, EventKind, Outcome, StepKind, StepOutcome};
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,14 @@ impl Level {
             Self::Error => "ERROR",
         }
     }
+}
+
+fn step_number(step: StepKind) -> usize {
+    StepKind::ALL
+        .iter()
+        .position(|one| *one == step)
+        .unwrap_or(0)
+        + 1
 }
 
 /// The lines that an event is worth. `first` is true for the first case of a run.
@@ -63,6 +71,25 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
                     .map(|hint| (Level::Error, format!("  {hint}"))),
             );
             lines
+        }
+        EventKind::StepStarted { step } => info(format!("{}) {step}...", step_number(*step))),
+        EventKind::StepEnded {
+            step,
+            node,
+            outcome: StepOutcome::Done { what },
+            seconds,
+            ..
+        } => info(format!("{node}: {step}: {what} ({seconds:.1} s)")),
+        EventKind::StepEnded {
+            step,
+            node,
+            outcome: StepOutcome::Failed { reason, hint, tail },
+            ..
+        } => {
+            let mut lines = vec![format!("{node}: {step} failed: {reason}")];
+            lines.extend(hint.iter().map(|hint| format!("  {hint}")));
+            lines.extend(tail.iter().map(|line| format!("  {line}")));
+            lines.into_iter().map(|line| (Level::Error, line)).collect()
         }
         EventKind::TaskStarted { case, round, skew } => info(format!(
             "{case} round {round} started on all nodes within {:.3} ms (± {:.3} ms; {} first, {} last)",

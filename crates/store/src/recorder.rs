@@ -7,19 +7,20 @@
 mod close;
 mod resume;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use flagperf_model::{
     Absent, CaseName, Event, EventKind, NodeName, PlannedCase, RunRecord, RunState, SampleBlock,
-    SeriesDecl, Timestamp,
+    SeriesDecl, StepKind, Timestamp,
 };
 
 use crate::clock::Clock;
 use crate::create::CreateError;
 use crate::disk::{Appender, Disk, Durability, Weight};
-use crate::fold::{Fold, node_at, node_of, warn};
+use crate::fold::{Fold, node_at, node_of, step_log, warn};
 use crate::lock::Lock;
 use crate::readable::{self, Level};
 use crate::task::{TaskFiles, inside};
@@ -56,6 +57,8 @@ pub struct Recorder {
     saved: Vec<u8>,
     /// True if nodes have told about themselves since.
     nodes_changed: bool,
+    /// What steps of container mode print on nodes, while they do.
+    steps: BTreeMap<(u32, StepKind), Appender>,
     /// Held until the end, so that nobody takes up a run that is going on.
     _lock: Lock,
 }
@@ -124,6 +127,7 @@ impl Recorder {
             report: String::new(),
             saved: Vec::new(),
             nodes_changed: false,
+            steps: BTreeMap::new(),
             _lock: lock,
         }
     }
@@ -185,6 +189,7 @@ impl Recorder {
                 self.events.sync(&mut self.disk);
                 self.save(Durability::Power);
             }
+            EventKind::StepEnded { .. } => self.nodes_changed = true,
             EventKind::RunEnded { .. } => {
                 self.final_report();
                 // `finish` follows at once and saves the record; until then the events tell it.
@@ -238,6 +243,26 @@ impl Recorder {
         if let Some(task) = find(&mut self.open, node_rank) {
             task.output(&mut self.disk, rank, chunk);
         }
+    }
+
+    /// Appends what a step of container mode prints on a node.
+    pub fn step_output(&mut self, node_rank: u32, step: StepKind, chunk: &[u8]) {
+        let disk = &mut self.disk;
+        let record = &self.record;
+        let appender = self.steps.entry((node_rank, step)).or_insert_with(|| {
+            let node = record.nodes.iter().find(|node| node.rank == node_rank);
+            let name = node.map_or_else(
+                || format!("container/noderank{node_rank}/{}.log", step.slug()),
+                |node| step_log(&node.name, node_rank, step),
+            );
+            if let Some(parent) = self.directory.join(&name).parent()
+                && let Err(error) = fs::create_dir_all(parent)
+            {
+                disk.lost(&name, &error);
+            }
+            Appender::open(disk, &name, Weight::Bulk)
+        });
+        appender.append(disk, chunk);
     }
 
     /// Appends samples of a node for the running case.

@@ -153,8 +153,9 @@ impl TestBed {
         script::call("exec", self.dir(), &words)
     }
 
-    /// The processes of a node, but for its first one and the sshd that listens. Sessions of sshd are
-    /// among them.
+    /// The processes of a node, but for its first one, the sshd that listens and the daemons of an engine.
+    /// Sessions of sshd are among them, and of a container what stands between it and its engine; what runs
+    /// in a container is not.
     #[track_caller]
     pub fn processes(&self, node: &str) -> Vec<Process> {
         Process::parse(&script::must("ps", self.dir(), &[node]))

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::bed::TestBed;
+use crate::engine::Engine;
 use crate::script;
 
 /// A test bed that is not up yet; made by [`TestBed::hosts`] and its siblings.
@@ -38,6 +39,24 @@ impl Builder {
     /// A line of `sshd_config` of `node` (`*` for all), ahead of the usual ones, so that it counts.
     pub fn sshd_option(self, node: &str, line: &str) -> Self {
         self.option("--sshd-option", format!("{node}:{line}"))
+    }
+
+    /// A container engine of its own on every node, with [`crate::BaseImage::Busybox`] loaded. About half
+    /// a second more for each node.
+    pub fn engine(self, engine: Engine) -> Self {
+        self.option("--engine", engine.command().to_owned())
+    }
+
+    /// Another engine on `node`, or none at all, so that its command is not found either.
+    pub fn engine_of(self, node: &str, engine: Option<Engine>) -> Self {
+        let engine = engine.map_or("none", Engine::command);
+        self.option("--engine", format!("{node}:{engine}"))
+    }
+
+    /// What the engine of `node` keeps lies on a file system of `bytes`, in memory. The base image alone
+    /// takes 7 MB of it, and twice that while it is loaded.
+    pub fn engine_disk(self, node: &str, bytes: u64) -> Self {
+        self.option("--engine-disk", format!("{node}:{bytes}"))
     }
 
     /// Starts it.

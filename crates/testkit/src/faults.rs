@@ -83,6 +83,38 @@ impl TestBed {
         self.fault("restore", &[node, text(path.as_ref())]);
     }
 
+    /// Ends a node's `dockerd` and then its `containerd` by SIGTERM, as an init would. The containers end
+    /// too: those that do not on their own are killed after ten seconds.
+    #[track_caller]
+    pub fn stop_engine(&self, node: &str) {
+        self.fault("stop-engine", &[node, "TERM"]);
+    }
+
+    /// Kills a node's `dockerd` and `containerd` with SIGKILL. The containers go on, until
+    /// [`TestBed::start_engine`] finds and ends them.
+    #[track_caller]
+    pub fn kill_engine(&self, node: &str) {
+        self.fault("stop-engine", &[node, "KILL"]);
+    }
+
+    /// Starts a node's `containerd` and `dockerd` again.
+    #[track_caller]
+    pub fn start_engine(&self, node: &str) {
+        self.fault("start-engine", &[node]);
+    }
+
+    /// Halts a node's `dockerd` and `containerd` by SIGSTOP: whoever asks them waits. Containers go on.
+    #[track_caller]
+    pub fn freeze_engine(&self, node: &str) {
+        self.fault("freeze-engine", &[node]);
+    }
+
+    /// Lets them go on, by SIGCONT.
+    #[track_caller]
+    pub fn thaw_engine(&self, node: &str) {
+        self.fault("thaw-engine", &[node]);
+    }
+
     #[track_caller]
     fn fault(&self, command: &str, args: &[&str]) {
         script::must(command, self.dir(), args);

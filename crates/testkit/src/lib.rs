@@ -10,6 +10,21 @@
 //! bed.cut("node2");
 //! ```
 //!
+//! With [`Builder::engine`] each node also has a container engine of its own, and an image without a
+//! registry:
+//!
+//! ```no_run
+//! use flagperf_testkit::{BaseImage, Engine, TestBed};
+//!
+//! let Some(bed) = TestBed::hosts(2).engine(Engine::Docker).up() else {
+//!     return;
+//! };
+//! let run = format!("docker run -d --net=host {} sleep infinity", BaseImage::Busybox.name());
+//! bed.ssh("node1").arg(run).status().unwrap();
+//! assert_eq!(bed.containers("node1")[0].state, "running");
+//! bed.kill_engine("node1");
+//! ```
+//!
 //! A test bed ends when its [`TestBed`] is dropped, and also when the test's process ends in any other
 //! way, SIGKILL included. Everything here panics where a test could only give up.
 
@@ -22,11 +37,13 @@
 
 mod bed;
 mod builder;
+mod engine;
 mod faults;
 mod process;
 mod script;
 
 pub use bed::TestBed;
 pub use builder::Builder;
+pub use engine::{BaseImage, Container, Engine, Image};
 pub use process::Process;
 pub use script::script;

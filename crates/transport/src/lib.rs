@@ -19,5 +19,8 @@ mod trouble;
 pub use clock::now;
 pub use launch::Launch;
 pub use program::{ProgramError, ProgramFile, Programs, agent_hash, own_hash, own_size, proof};
-pub use session::{Events, OpenError, Session, SessionEvent, Terms};
+pub use session::{
+    Events, Farewell, Introduction, OpenError, Relayed, Session, SessionEvent, Terms, Through,
+    ThroughError,
+};
 pub use trouble::{EXEC_HINT, Trouble};

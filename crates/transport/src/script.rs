@@ -38,7 +38,8 @@ pub(crate) const SCRIPT: &str = concat!(
     r#"o=$({ [ -z "$d" ] || mkdir -p "$d"; } 2>&1 && { umask 077; mkdir -p "$c"; } 2>&1) || { say BAD "$c: ${o##*: }"; continue; }; "#,
     r#"[ -O "$c" ] || { say BAD "$c: it belongs to somebody else"; continue; }; "#,
     r#"[ -d "$c/$h" ] && { say BAD "$c/$h: it is a directory; remove it"; continue; }; "#,
-    r#"o=$({ printf "exit 0\n" >"$t" && chmod 700 "$t"; } 2>&1) || { rm -f "$t" 2>/dev/null; say BAD "$c: ${o##*: }"; continue; }; "#,
+    // Others may run it, where a directory that is not theirs lets them: the user of a container's image does.
+    r#"o=$({ printf "exit 0\n" >"$t" && chmod 755 "$t"; } 2>&1) || { rm -f "$t" 2>/dev/null; say BAD "$c: ${o##*: }"; continue; }; "#,
     r#"o=$({ "$t" </dev/null; } 2>&1) || { rm -f "$t"; say BAD "$c: programs cannot be run from it: ${o##*: } (mounted noexec?)"; continue; }; "#,
     r#"k=$(df -Pk "$c" 2>/dev/null | { read x; read x x x a x; echo "$a"; }); "#,
     // Text that is no number makes this test fail, which is to say that the room is not known.

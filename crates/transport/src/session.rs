@@ -1,8 +1,11 @@
 //! A live conversation with an agent.
 
 mod listen;
+mod relay;
 mod speak;
 mod words;
+
+pub use relay::{Farewell, Relayed, Through, ThroughError};
 
 use std::io;
 use std::process::Stdio;
@@ -22,6 +25,7 @@ use crate::program::Programs;
 use crate::trouble::{EXEC_HINT, Ended, NOT_INSTALLED, Trouble, of_launcher, said};
 
 use listen::{Channel, read_events};
+use relay::Relays;
 use speak::{Outgoing, write_requests};
 use words::Words;
 
@@ -156,6 +160,21 @@ pub struct Session {
     /// What a login shell printed before the agent began.
     noise: String,
     path: String,
+    relays: Relays,
+    introduction: Introduction,
+}
+
+/// What an agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// Content hash (BLAKE3) of its program.
+    pub build: [u8; 32],
+    /// Its process id on the node.
+    pub pid: u32,
+    /// When it started, in clock ticks after the node's boot.
+    pub started: u64,
+    /// The path of its program on the node.
+    pub program: String,
 }
 
 /// What is known of a node's clock.
@@ -287,6 +306,7 @@ impl Session {
         let (outgoing, requests) = unbounded_channel();
         let (events, mut incoming) = unbounded_channel();
         let clock = Arc::new(Mutex::new(Clock::default()));
+        let relays = Relays::default();
         let _ = outgoing.send(Outgoing::Message(ToAgent::Hello {
             timing: terms.timing,
             window: terms.window,
@@ -305,6 +325,7 @@ impl Session {
             timing: terms.timing,
             clock: Arc::clone(&clock),
             again: outgoing.downgrade(),
+            relays: relays.clone(),
         };
         tokio::spawn(read_events(
             child,
@@ -355,7 +376,9 @@ impl Session {
                 size,
                 version,
                 clock: anchor,
-                ..
+                pid,
+                started: since,
+                program,
             })) => {
                 let installed = launch.installed.is_some();
                 let whole = started.size.is_none_or(|expected| expected == size);
@@ -376,6 +399,13 @@ impl Session {
                     clock,
                     noise: started.noise,
                     path: started.path,
+                    relays,
+                    introduction: Introduction {
+                        build,
+                        pid,
+                        started: since,
+                        program,
+                    },
                 };
                 Ok((session, Events(incoming)))
             }
@@ -392,6 +422,11 @@ impl Session {
     /// Sends a directory, packed as `flagperf-archive` does. Each [`FromAgent::Taken`] tells that it gets on.
     pub fn put(&self, tree: TreeId, packed: Arc<[u8]>) {
         let _ = self.outgoing.send(Outgoing::Tree(tree, packed));
+    }
+
+    /// What the agent said of itself.
+    pub fn introduction(&self) -> &Introduction {
+        &self.introduction
     }
 
     /// What a login shell printed before the agent began; empty if it kept still.

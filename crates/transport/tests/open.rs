@@ -20,6 +20,8 @@ fn hello() -> String {
     let hello = FromAgent::Hello {
         build: BUILD,
         size: 1,
+        started: 1,
+        program: String::new(),
         version: "1".to_owned(),
         pid: 1,
         clock: ClockAnchor {

@@ -24,6 +24,9 @@ pub fn output_window(nodes: usize) -> u64 {
 /// Most bytes of output in one message. Much smaller ones cost more to carry than to read.
 pub const MAX_CHUNK: usize = 128 << 10;
 
+/// Bytes for a process behind a channel that may be under way to it, all in all.
+pub const RELAY_WINDOW: usize = 1 << 20;
+
 /// Bytes of a directory that may be on their way to a node, or wait there for its disk, before the agent
 /// acknowledges some with [`FromAgent::Taken`](crate::FromAgent::Taken). What is under way stands before every later message
 /// on a slow link, the one to leave included, so it is not more than ssh itself has under way.

@@ -12,8 +12,9 @@ mod frame;
 mod message;
 
 pub use chunk::{Chunk, ChunkError, Opener, Packer};
-pub use credit::{MAX_CHUNK, TREE_WINDOW, output_window};
+pub use credit::{MAX_CHUNK, RELAY_WINDOW, TREE_WINDOW, output_window};
 pub use frame::{Decoder, EncodeError, FrameError, MAX_FRAME, encode};
 pub use message::{
-    ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent, TreeId,
+    ChannelId, ClockAnchor, FromAgent, ProcessEnd, TaskDirectory, TaskEnd, TaskId, Timing, ToAgent,
+    TreeId, UndoId,
 };

@@ -16,6 +16,14 @@ pub struct TaskId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TreeId(pub u32);
 
+/// Names a process whose streams are handed through, within a session. The controller counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChannelId(pub u32);
+
+/// Names something that is to be undone, within a session. The controller counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UndoId(pub u32);
+
 /// How often both ends speak, and when silence counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
@@ -117,6 +125,35 @@ pub enum ToAgent {
         /// SIGKILL at once.
         kill: bool,
     },
+    /// Start a process that is no part of a task, and hand its standard streams through. Answered by
+    /// [`FromAgent::Said`] and a last [`FromAgent::HungUp`].
+    Open {
+        /// The channel's name from now on.
+        channel: ChannelId,
+        /// The process. Its rank and its cores say nothing.
+        process: ProcessSpec,
+    },
+    /// Hand bytes to the standard input of such a process. Answered by [`FromAgent::Written`], and no more than
+    /// [`RELAY_WINDOW`](crate::RELAY_WINDOW) bytes go without that answer.
+    Write {
+        /// The channel.
+        channel: ChannelId,
+        /// At most [`MAX_CHUNK`](crate::MAX_CHUNK) bytes.
+        bytes: ByteBuf,
+    },
+    /// Close the standard input of such a process.
+    HangUp {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// Run a command when the session ends, however it does. It undoes what was done outside the processes that
+    /// the agent started itself.
+    AtEnd {
+        /// What is to be undone.
+        undo: UndoId,
+        /// The command; absent if it was undone already.
+        process: Option<ProcessSpec>,
+    },
     /// This many bytes of output were taken; as many more may be sent.
     Credit {
         /// How many.
@@ -189,6 +226,10 @@ pub enum FromAgent {
         version: String,
         /// Its process id on the node.
         pid: u32,
+        /// When it started, in clock ticks after the node's boot: with the process id this names it for good.
+        started: u64,
+        /// The path of its program on the node.
+        program: String,
         /// The node's clocks.
         clock: ClockAnchor,
     },
@@ -226,6 +267,8 @@ pub enum FromAgent {
     Prepared {
         /// The task.
         task: TaskId,
+        /// The directory in which its processes will run, if it is not the agent's own.
+        directory: Option<String>,
     },
     /// The processes of a task have been started, or could not be.
     Started {
@@ -242,6 +285,29 @@ pub enum FromAgent {
         rank: u32,
         /// The bytes.
         chunk: Chunk,
+    },
+    /// Bytes that a process behind a channel wrote to its standard output.
+    Said {
+        /// The channel.
+        channel: ChannelId,
+        /// The bytes.
+        bytes: ByteBuf,
+    },
+    /// Bytes went to the standard input of a process behind a channel; as many more may be sent.
+    Written {
+        /// The channel.
+        channel: ChannelId,
+        /// How many.
+        bytes: u64,
+    },
+    /// A process behind a channel has ended, and all that it wrote was sent.
+    HungUp {
+        /// The channel.
+        channel: ChannelId,
+        /// How it ended.
+        end: ProcessEnd,
+        /// The last of what it wrote to its standard error.
+        words: String,
     },
     /// Files that a task has left, packed as `flagperf-archive` does.
     Files {
@@ -287,6 +353,8 @@ pub enum FromAgent {
         strays: Vec<String>,
         /// Command names of processes that could not be ended, with their state.
         unkillable: Vec<String>,
+        /// Processes that the kernel ended meanwhile because the memory that this place may use had run out.
+        oom_kills: u64,
         /// True if it has left files for the controller to [`Collect`](ToAgent::Collect).
         has_files: bool,
     },

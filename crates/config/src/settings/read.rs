@@ -7,17 +7,19 @@ use flagperf_text::{Reader, Section, read_document};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::container::read_container;
 use super::nodes::{read_defaults, read_nodes, read_overrides};
 use super::values::{duration, number, port, within, written};
 use super::{NodeSettings, Settings, SettingsError, SettingsErrors, Timing};
 use crate::launcher::LauncherKind;
 use crate::template::Template;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "nodes",
     "launcher",
     "exec",
     "in_container",
+    "container",
     "master_port",
     "max_parallel",
     "ssh",
@@ -94,6 +96,9 @@ fn read_root(reader: &mut Reader<'_>, table: &DeTable<'_>, path: &Path) -> Setti
         in_container: root
             .get("in_container")
             .and_then(|value| reader.boolean(value)),
+        container: root
+            .get("container")
+            .and_then(|value| read_container(reader, value, path)),
         master_port: root
             .get("master_port")
             .and_then(|value| port(reader, value))

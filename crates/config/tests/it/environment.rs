@@ -33,8 +33,8 @@ fn the_variable_as_it_is_meant() {
 
 #[test]
 fn who_decides_and_what_the_log_says() {
-    let on = Environment::InContainer;
-    let off = Environment::Host;
+    let on = &Environment::InContainer;
+    let off = &Environment::Host;
     for (flag, variable, file, expected, reason) in [
         (None, None, None, off, None),
         (
@@ -97,7 +97,7 @@ fn who_decides_and_what_the_log_says() {
     ] {
         assert_eq!(
             decide_environment(flag, variable, file),
-            Ok((expected, reason.map(str::to_owned)))
+            Ok((expected.clone(), reason.map(str::to_owned)))
         );
     }
     assert!(decide_environment(None, Some("maybe"), Some(true)).is_err());

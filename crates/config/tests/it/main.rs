@@ -1,6 +1,7 @@
 //! The crate as its users see it: what texts mean, and what is said about wrong ones.
 
 #[cfg(test)]
+mod container;
 mod environment;
 #[cfg(test)]
 mod nodeset;

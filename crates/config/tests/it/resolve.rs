@@ -98,6 +98,7 @@ fn without_a_word_about_nodes_the_run_is_local() {
             max_parallel: 64,
             environment: Environment::Host,
             environment_reason: None,
+            container: None,
         }
     );
 }

@@ -58,7 +58,7 @@ impl CaseRun<'_, '_> {
 
     fn message(&mut self, node: usize, name: &NodeName, message: FromAgent) {
         match message {
-            FromAgent::Prepared { task } => {
+            FromAgent::Prepared { task, .. } => {
                 if task == self.task && self.stages.is(node, Stage::Preparing) {
                     self.stages.set(node, Stage::Prepared);
                 }
@@ -105,12 +105,14 @@ impl CaseRun<'_, '_> {
                 mono_ns,
                 strays,
                 unkillable,
+                oom_kills,
                 has_files,
             } if task == self.task => {
                 self.stages.set(node, Stage::Ended);
                 if has_files {
                     self.to_fetch.push_back(node);
                 }
+                self.story.out_of_memory(name, oom_kills);
                 self.stop_monitor(node);
                 let since = self.context.nodes[node].session.moment(mono_ns);
                 self.task_ended(name, end, since, strays, &unkillable);
@@ -181,6 +183,9 @@ impl CaseRun<'_, '_> {
             | FromAgent::Heartbeat
             | FromAgent::Pong { .. }
             | FromAgent::Facts { .. }
+            | FromAgent::Said { .. }
+            | FromAgent::Written { .. }
+            | FromAgent::HungUp { .. }
             | FromAgent::Started { .. }
             | FromAgent::Exited { .. }
             | FromAgent::TaskEnded { .. }

@@ -38,6 +38,8 @@ fn greeting() -> String {
         FromAgent::Hello {
             build: BUILD,
             size: 1,
+            started: 1,
+            program: String::new(),
             version: "1".to_owned(),
             pid: 1,
             clock,
@@ -72,7 +74,10 @@ fn monitor_stopped(task: TaskId) -> FromAgent {
 /// What an agent says about a task that passes.
 fn passing() -> String {
     let result = b"[FlagPerf Result]Rank 0 x=1 GB/s\n".to_vec();
-    let ready = say(&[FromAgent::Prepared { task: TASK }]);
+    let ready = say(&[FromAgent::Prepared {
+        task: TASK,
+        directory: None,
+    }]);
     // Time for the order to start.
     let rest = say(&[
         FromAgent::Started {
@@ -97,6 +102,7 @@ fn passing() -> String {
             mono_ns: 2,
             strays: Vec::new(),
             unkillable: Vec::new(),
+            oom_kills: 0,
             has_files: false,
         },
         monitor_stopped(TASK),

@@ -57,6 +57,17 @@ impl Consumer for Listeners {
             Emission::FilesEnded { node } => {
                 self.recorder.files_ended(*node as u32);
             }
+            Emission::Series {
+                node,
+                series,
+                absent,
+            } => {
+                self.recorder
+                    .node_series(node, series.to_vec(), absent.to_vec());
+            }
+            Emission::StepOutput { node, step, bytes } => {
+                self.recorder.step_output(*node as u32, *step, bytes);
+            }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);
                 if let (Printer::Progress(progress), Some(last)) =

@@ -1,8 +1,10 @@
 //! The commands, one a file.
 
 mod case;
+mod clean;
 mod consumers;
 mod list;
+mod remove;
 mod report;
 mod run;
 
@@ -17,6 +19,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Agent(args) => agent(&args),
+        Command::Clean(args) => clean::clean(&args),
+        Command::RemoveContainer(args) => remove::remove(&args),
         Command::Case(args) => case::case(args),
     }
 }
@@ -30,7 +34,9 @@ fn agent(args: &AgentArgs) -> Result<Exit, Failure> {
     let build = flagperf_transport::agent_hash().map_err(Failure::internal)?;
     let size = flagperf_transport::own_size().map_err(Failure::internal)?;
     let (from, to) = (std::io::stdin(), std::io::stdout());
-    flagperf_agent::serve(from, to, build, size, run::VERSION)
-        .map(|()| Exit::Success)
-        .map_err(Failure::internal)
+    let served = flagperf_agent::serve(from, to, build, size, run::VERSION);
+    if args.stay {
+        flagperf_agent::stay().map_err(Failure::internal)?;
+    }
+    served.map(|()| Exit::Success).map_err(Failure::internal)
 }

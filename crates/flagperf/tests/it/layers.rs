@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-model", &[]),
     ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
+    ("flagperf-container", &["flagperf-model"]),
     ("flagperf-config", &["flagperf-model", "flagperf-text"]),
     ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "flagperf-engine",
         &[
+            "flagperf-container",
             "flagperf-library",
             "flagperf-model",
             "flagperf-transport",

@@ -8,6 +8,7 @@
 
 mod cli;
 mod cluster;
+mod container;
 mod damage;
 mod disk;
 mod end_to_end;

@@ -113,6 +113,7 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             facts: None,
             clock: None,
             bad: None,
+            steps: Vec::new(),
             series: Vec::new(),
             absent: Vec::new(),
         }],

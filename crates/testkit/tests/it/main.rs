@@ -7,6 +7,7 @@
 )]
 
 mod disks;
+mod engines;
 mod life;
 mod links;
 mod logins;

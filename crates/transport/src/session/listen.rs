@@ -4,12 +4,14 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use flagperf_model::Timestamp;
 use flagperf_wire::{Decoder, FrameError, FromAgent, Timing};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::relay::{Farewell, Relays};
 use super::speak::Outgoing;
 use super::words::Words;
 use super::{Clock, LEAVING, SessionEvent};
@@ -32,31 +34,25 @@ const NOTICED: i64 = 250_000_000;
 const MOST_ROOM: usize = 256 << 10;
 
 /// The reading side of a session.
-pub(super) struct Channel {
-    pub(super) stdout: ChildStdout,
+pub(super) struct Channel<R> {
+    pub(super) stdout: R,
     pub(super) events: UnboundedSender<SessionEvent>,
     pub(super) timing: Timing,
     pub(super) clock: Arc<Mutex<Clock>>,
     /// To the speaking side; weak, so that it does not keep the session alive.
     pub(super) again: tokio::sync::mpsc::WeakUnboundedSender<Outgoing>,
+    /// Processes whose streams come through here.
+    pub(super) relays: Relays,
 }
 
 pub(super) async fn read_events(
     mut child: Child,
-    mut channel: Channel,
+    mut channel: Channel<ChildStdout>,
     rest: Vec<u8>,
     words: Words,
     way: Way,
 ) {
-    let (why, since) = match channel.converse(rest).await {
-        Ended::Plainly => (None, now().plus_nanos(-NOTICED)),
-        Ended::Badly(why) => (Some(why), now().plus_nanos(-NOTICED)),
-        Ended::Silent(seconds) => {
-            let why = format!("nothing heard from it for {seconds:.0} s");
-            let overdue = seconds - channel.timing.heartbeat_s;
-            (Some(why), now().plus_nanos((-1e9 * overdue) as i64))
-        }
-    };
+    let (why, since) = channel.listen(rest).await;
     let status = match timeout(LEAVING, child.wait()).await {
         Ok(Ok(status)) => Some(status),
         _ => None,
@@ -109,7 +105,23 @@ fn describe(why: Option<String>, status: Option<ExitStatus>, words: &str) -> Str
     text
 }
 
-impl Channel {
+impl<R: AsyncRead + Unpin> Channel<R> {
+    /// Passes messages on until the stream ends. Tells why, if that was not a plain end, and since when the node
+    /// has been gone, at the earliest.
+    pub(super) async fn listen(&mut self, rest: Vec<u8>) -> (Option<String>, Timestamp) {
+        let ended = self.converse(rest).await;
+        self.relays.close();
+        match ended {
+            Ended::Plainly => (None, now().plus_nanos(-NOTICED)),
+            Ended::Badly(why) => (Some(why), now().plus_nanos(-NOTICED)),
+            Ended::Silent(seconds) => {
+                let why = format!("nothing heard from it for {seconds:.0} s");
+                let overdue = seconds - self.timing.heartbeat_s;
+                (Some(why), now().plus_nanos((-1e9 * overdue) as i64))
+            }
+        }
+    }
+
     /// Passes messages on until the stream ends.
     async fn converse(&mut self, rest: Vec<u8>) -> Ended {
         let timing = self.timing;
@@ -179,6 +191,13 @@ impl Channel {
             match message {
                 FromAgent::Heartbeat => {}
                 FromAgent::Pong { id, mono_ns } => self.clock_told(id, mono_ns),
+                FromAgent::Said { channel, bytes } => self.relays.said(channel, bytes.into_vec()),
+                FromAgent::Written { channel, bytes } => self.relays.written(channel, bytes),
+                FromAgent::HungUp {
+                    channel,
+                    end,
+                    words,
+                } => self.relays.hung_up(channel, Farewell { end, words }),
                 message => {
                     if let FromAgent::Taken { bytes } = message
                         && let Some(again) = self.again.upgrade()

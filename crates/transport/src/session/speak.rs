@@ -48,8 +48,11 @@ pub(super) async fn write_requests(
                 Some(ToAgent::Ping { id: pings })
             }
             outgoing = requests.recv() => match outgoing {
-                // The session was dropped: returning closes the channel.
-                None => return,
+                // The session was dropped: this closes the channel, whatever becomes of its other half.
+                None => {
+                    let _ = stdin.shutdown().await;
+                    return;
+                }
                 Some(Outgoing::AskClock) => {
                     pings += 1;
                     Some(ToAgent::Ping { id: pings })

@@ -1,6 +1,9 @@
 //! `flagperf run --dry-run`: the plan, and nothing else.
 
-use flagperf_model::{BadNode, Launcher, NodeSpec, NodeTask, OWN_PROGRAM, Plan, ProcessSpec};
+use flagperf_model::{
+    BadNode, BuildPolicy, ContainerPlan, EngineKind, ImageSource, Launcher, NodeSpec, NodeTask,
+    OWN_PROGRAM, Plan, ProcessSpec, StepKind,
+};
 
 use crate::exit::{Exit, Failure};
 use crate::output::print;
@@ -34,6 +37,9 @@ fn describe(plan: &Plan, bad: &[BadNode], program: &str) -> String {
     }
     for step in plan.environment.skipped_steps() {
         let _ = writeln!(text, "skipped in in-container mode: {step}");
+    }
+    if let Some(container) = plan.environment.container() {
+        text.push_str(&describe_container(plan, container));
     }
     text.push('\n');
     let total = plan.cases.len();
@@ -80,6 +86,91 @@ fn describe(plan: &Plan, bad: &[BadNode], program: &str) -> String {
         }
         text.push('\n');
     }
+    text
+}
+
+/// The four steps of container mode.
+fn describe_container(plan: &Plan, container: &ContainerPlan) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let engine = container.engine.unwrap_or(EngineKind::Docker);
+    let image = &container.image;
+    let how = match &container.source {
+        ImageSource::Present => format!("{image} must be there"),
+        ImageSource::Pulled => format!("{image} is fetched"),
+        ImageSource::Built(build) => {
+            let when = match build.policy {
+                BuildPolicy::Never => "must be there",
+                BuildPolicy::Auto => "is built if it is not there or was made of something else",
+                BuildPolicy::Always => "is built",
+            };
+            let install = build.install.as_ref().map_or(String::new(), |script| {
+                format!(", then {script} is run in it")
+            });
+            format!(
+                "{image} {when}: from {}{install} (content {})",
+                build.directory,
+                &build.content[..12]
+            )
+        }
+    };
+    let _ = writeln!(text, "{}: {how}", StepKind::PrepareImage);
+    let name = format!("flagperf-{}-RANK", plan.run);
+    let labels = flagperf_container::Labels {
+        run: plan.run.to_string(),
+        owner: container.owner.clone(),
+        ..Default::default()
+    };
+    let run = flagperf_container::run(
+        engine,
+        &name,
+        image,
+        OWN_PROGRAM,
+        &container.options,
+        &labels,
+        container.keep,
+    );
+    let which = match container.engine {
+        Some(_) => "",
+        None => " (or what the node has in the place of docker)",
+    };
+    let _ = writeln!(
+        text,
+        "{}{which}: {}",
+        StepKind::StartContainer,
+        quoted(&run.argv())
+    );
+    if container.setup.is_empty() {
+        let _ = writeln!(
+            text,
+            "{}: nothing is to be done",
+            StepKind::ConfigureContainer
+        );
+    }
+    for command in &container.setup {
+        let directory = command
+            .directory
+            .as_ref()
+            .map_or(String::new(), |path| format!(" (in a copy of {path})"));
+        let env: Vec<String> = command
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value} "))
+            .collect();
+        let _ = writeln!(
+            text,
+            "{}{directory}: {}{}",
+            StepKind::ConfigureContainer,
+            env.concat(),
+            quoted(&command.argv)
+        );
+    }
+    let stop = if container.keep {
+        "it is left running"
+    } else {
+        "its agent leaves, and it is removed"
+    };
+    let _ = writeln!(text, "{}: {stop}", StepKind::StopContainer);
     text
 }
 

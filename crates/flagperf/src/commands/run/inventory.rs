@@ -2,18 +2,23 @@
 
 use std::path::Path;
 
-use flagperf_config::{Choice, Inventory, NodeSource};
-use flagperf_model::{Environment, Launcher, NodeName, NodeSpec, Plan, ProgramSource};
+use flagperf_config::{Choice, ContainerChoice, Inventory, NodeSource};
+use flagperf_model::{
+    ContainerOptions, Environment, Launcher, NodeName, NodeSpec, Plan, ProgramSource,
+};
 
 use super::{asked, here};
-use crate::cli::NodeArgs;
+use crate::cli::{ContainerArgs, NodeArgs};
 use crate::exit::Failure;
 
 /// The settings file that is read where none is named.
 const SETTINGS: &str = "flagperf.toml";
 
 /// The nodes that the user asked for; this machine alone if for none.
-pub(super) async fn inventory(args: &NodeArgs) -> Result<Inventory, Failure> {
+pub(super) async fn inventory(
+    args: &NodeArgs,
+    container: &ContainerArgs,
+) -> Result<Inventory, Failure> {
     let settings = settings(args.config.as_deref())?;
     let choice = Choice {
         nodes: source(args).await?,
@@ -23,6 +28,9 @@ pub(super) async fn inventory(args: &NodeArgs) -> Result<Inventory, Failure> {
         accept_new_host_keys: args.accept_new_host_keys,
         in_container: args.in_container,
         exec_in_container: variable("EXEC_IN_CONTAINER")?,
+        container: container.container,
+        container_choice: container_choice(container),
+        container_options: container.container_options.clone(),
     };
     let forced = args.launcher.is_some();
     let mut inventory = flagperf_config::resolve(&settings, &choice).map_err(Failure::usage)?;
@@ -37,6 +45,24 @@ pub(super) async fn inventory(args: &NodeArgs) -> Result<Inventory, Failure> {
     Ok(inventory)
 }
 
+/// What the command line says about the container.
+fn container_choice(args: &ContainerArgs) -> ContainerChoice {
+    ContainerChoice {
+        engine: args.engine,
+        image: args.image.clone(),
+        image_directory: args.image_directory.clone(),
+        build: args.build,
+        pull: args.pull.then_some(true),
+        build_once: args.build_once.then_some(true),
+        options: ContainerOptions {
+            privileged: args.privileged,
+            ..ContainerOptions::default()
+        },
+        keep: args.keep_containers.then_some(true),
+        ..ContainerChoice::default()
+    }
+}
+
 /// The nodes of an earlier run, with what the settings say of sessions now.
 pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure> {
     let settings = settings(args.config.as_deref())?;
@@ -44,7 +70,7 @@ pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure
         flagperf_config::resolve(&settings, &Choice::default()).map_err(Failure::usage)?;
     Ok(Inventory {
         nodes: plan.nodes.clone(),
-        environment: plan.environment,
+        environment: plan.environment.clone(),
         environment_reason: None,
         master_port: plan.master_port.or(inventory.master_port),
         ..inventory
@@ -100,7 +126,7 @@ async fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {
     Ok(None)
 }
 
-fn variable(name: &str) -> Result<Option<String>, Failure> {
+pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),

@@ -2,6 +2,7 @@
 
 mod asked;
 mod bring_up;
+pub(crate) mod container;
 mod container_hint;
 mod dry_run;
 mod here;
@@ -25,7 +26,7 @@ use flagperf_model::{
 };
 use flagperf_store::Recorder;
 
-use crate::cli::RunArgs;
+use crate::cli::{ContainerArgs, NodeArgs, RunArgs};
 use crate::commands::consumers::{Listeners, Printer};
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
@@ -51,12 +52,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::internal(std::io::Error::from(error)))?;
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // One thread carries the channels, so that heartbeats go on while this one waits for a disk.
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(Failure::internal)?;
+    let runtime = runtime().map_err(Failure::internal)?;
     let exit = match &args.resume {
         Some(run) => runtime.block_on(resume::resume(args, run)),
         None => runtime.block_on(run_on(args, &library)),
@@ -72,6 +68,31 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     exit
 }
 
+/// What carries the channels of a run.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        // One thread carries the channels, so that heartbeats go on while the main one waits for a disk.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+}
+
+/// Nodes that somebody else than a run wants, and those that cannot be had.
+pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>), Failure> {
+    let mut interrupts = signals::listen().map_err(Failure::internal)?;
+    // No container is made, whatever the settings say about one.
+    let container = ContainerArgs {
+        container: Some(false),
+        ..ContainerArgs::default()
+    };
+    let inventory = inventory::inventory(args, &container).await?;
+    let program = std::env::current_exe().map_err(Failure::internal)?;
+    match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+        BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
+        BroughtUp::Interrupted => Err(Failure::new(Exit::Interrupted, "interrupted")),
+    }
+}
+
 /// A node needs five open files or so here, and the usual limit is 1024. Processes that are started
 /// inherit the higher one, which harms none.
 fn raise_file_limit() {
@@ -85,10 +106,12 @@ fn raise_file_limit() {
 async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
     let started = now();
-    let inventory = tokio::select! {
-        inventory = inventory::inventory(&args.nodes) => inventory?,
+    let mut inventory = tokio::select! {
+        inventory = inventory::inventory(&args.nodes, &args.container) => inventory?,
         _ = interrupts.recv() => return Ok(nothing_started()),
     };
+    let mut directories = Trees::new();
+    let words = container::settle(&mut inventory, &mut directories)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
@@ -100,13 +123,14 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     }
     let planned = plan(args, library, &inventory, &nodes, started).await;
     let prepared = planned.and_then(|plan| Ok((trees(&plan)?, plan)));
-    let (trees, plan) = match prepared {
+    let (mut trees, plan) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
             flagperf_engine::close_all(nodes, LEAVING).await;
             return Err(failure);
         }
     };
+    trees.append(&mut directories);
     if args.dry_run {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return dry_run::print_plan(&plan, &bad, &program.display().to_string(), args.json);
@@ -131,10 +155,13 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
             version: VERSION.to_owned(),
             directory: directory.display().to_string(),
             cases: plan.cases.len() as u32,
-            environment: plan.environment,
+            environment: plan.environment.clone(),
             environment_reason: inventory.environment_reason.clone(),
         },
     );
+    for message in words {
+        tell(&mut listeners, now(), EventKind::Warning { message });
+    }
     tell_of_nodes(&mut listeners, &nodes, bad);
     if !args.quiet && !args.json && plan.environment == Environment::Host {
         container_hint::hint_at_containers(&nodes);
@@ -200,7 +227,10 @@ fn trees(plan: &Plan) -> Result<Trees, Failure> {
     let distant: BTreeSet<_> = plan
         .nodes
         .iter()
-        .filter(|node| node.launcher != Launcher::Local)
+        .filter(|node| {
+            // What is in a container does not see this machine's directories.
+            node.launcher != Launcher::Local || plan.environment.container().is_some()
+        })
         .map(|node| &node.name)
         .collect();
     let tasks = plan.cases.iter().flat_map(|case| &case.tasks);
@@ -280,7 +310,7 @@ async fn plan(
         stall_s: args.stall.map(|stall| stall.as_secs_f64()),
         interval_ns: args.interval.as_nanos() as u64,
         nodes: &planned,
-        environment: inventory.environment,
+        environment: inventory.environment.clone(),
         master: (&address, port),
     })
     .map_err(Failure::usage)?;
@@ -307,6 +337,7 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
             facts: node.map(|node| node.facts.clone()),
             clock: node.map(Node::clock),
             bad: bad.iter().find(|bad| bad.node == spec.name).cloned(),
+            steps: Vec::new(),
             series: node.map(|node| node.series.clone()).unwrap_or_default(),
             absent: node.map(|node| node.absent.clone()).unwrap_or_default(),
         }

@@ -10,8 +10,8 @@ use flagperf_store::{EarlierRun, Recorder};
 
 use super::bring_up::{self, BroughtUp};
 use super::{
-    LEAVING, Trees, VERSION, conclude, inventory, meeting, nothing_started, printer, signals, tell,
-    tell_of_nodes, trees,
+    LEAVING, Trees, VERSION, conclude, container, inventory, meeting, nothing_started, printer,
+    signals, tell, tell_of_nodes, trees,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -85,7 +85,10 @@ async fn replanned(
         Some(node.facts.clone())
     };
     flagperf_library::replan(&mut plan, rounds, facts, (&address, port)).map_err(Failure::usage)?;
-    let trees = trees(&plan)?;
+    let mut trees = trees(&plan)?;
+    if let Some(container) = plan.environment.container() {
+        container::pack_again(container, &mut trees)?;
+    }
     Ok((plan, trees))
 }
 

@@ -1,0 +1,176 @@
+//! What crashed runs have left in the engines of nodes.
+
+use flagperf_container as container;
+use flagperf_container::ContainerState;
+use flagperf_model::{EngineKind, NodeName};
+use flagperf_wire::ToAgent;
+use tokio::sync::{mpsc, watch};
+
+use crate::environment::desk::{Command, Desk, NoAnswer};
+use crate::environment::image::{QUESTION_S, removal};
+use crate::node::Node;
+
+/// A container that a run has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its engine.
+    pub engine: EngineKind,
+    /// Its name.
+    pub container: String,
+    /// The run.
+    pub run: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a container that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its run still goes on, and it is left alone.
+    InUse,
+    /// It was only to be told.
+    Told,
+    /// It was removed.
+    Removed,
+    /// It could not be removed, for this reason.
+    Stays(String),
+}
+
+/// Looks for containers that `owner`'s runs have made on a node, and removes those whose run is over unless they are
+/// only to be told. Nobody else's are touched.
+///
+/// # Errors
+///
+/// In words, why nothing is known of the node: it has no engine that can be used, or was lost.
+pub async fn clean(
+    node: Node,
+    owner: &str,
+    engine: Option<EngineKind>,
+    only_tell: bool,
+) -> (NodeName, Result<Vec<Left>, String>) {
+    let name = node.spec.name.clone();
+    let Node {
+        session,
+        mut events,
+        ..
+    } = node;
+    // What these commands print is read here and nowhere else.
+    let (log, _) = mpsc::channel(1);
+    let (_stop, stop) = watch::channel(0);
+    let mut next_task = 1;
+    let mut desk = Desk {
+        session: &session,
+        events: &mut events,
+        next_task: &mut next_task,
+        place: 0,
+        log,
+        stop,
+    };
+    let found = sweep(&mut desk, owner, engine, only_tell).await;
+    session.send(ToAgent::Shutdown);
+    (name, found)
+}
+
+async fn sweep(
+    desk: &mut Desk<'_>,
+    owner: &str,
+    engine: Option<EngineKind>,
+    only_tell: bool,
+) -> Result<Vec<Left>, String> {
+    let candidates = engine.map_or_else(|| EngineKind::ALL.to_vec(), |engine| vec![engine]);
+    let mut found = Vec::new();
+    let mut tried = Vec::new();
+    for engine in candidates {
+        let list = container::list(engine, owner);
+        let answer = ask(desk, list.argv()).await?;
+        if !answer.is_good() {
+            let refusal = (!answer.is_missing())
+                .then(|| container::refusal(&list, &answer.status(QUESTION_S), &answer.output));
+            tried.push((engine, refusal));
+            continue;
+        }
+        for id in container::ids(&answer.output) {
+            let inspect = container::inspect_container(engine, &id);
+            let answer = ask(desk, inspect.argv()).await?;
+            // One that has gone meanwhile is none.
+            let Ok(state) = container::container_state(&answer.output) else {
+                continue;
+            };
+            found.extend(judge(desk, engine, state, owner, only_tell).await?);
+        }
+    }
+    let none_works = tried.len() == engine.map_or(EngineKind::ALL.len(), |_| 1);
+    if none_works {
+        let refusal = container::unusable(&tried);
+        return Err(match refusal.hint {
+            Some(hint) => format!("{}; {hint}", refusal.reason),
+            None => refusal.reason,
+        });
+    }
+    Ok(found)
+}
+
+async fn judge(
+    desk: &mut Desk<'_>,
+    engine: EngineKind,
+    state: ContainerState,
+    owner: &str,
+    only_tell: bool,
+) -> Result<Option<Left>, String> {
+    let Some(labels) = state.labels.filter(|labels| labels.owner == owner) else {
+        return Ok(None);
+    };
+    let in_use = match labels.agent {
+        None => false,
+        Some((pid, started)) => {
+            let stat = vec!["cat".to_owned(), format!("/proc/{pid}/stat")];
+            let answer = ask(desk, stat).await?;
+            answer.is_good() && starttime(&answer.output) == Some(started)
+        }
+    };
+    let fate = if in_use {
+        Fate::InUse
+    } else if only_tell {
+        Fate::Told
+    } else {
+        let answer = ask(desk, removal(engine, &state.name, &labels.run)).await?;
+        if answer.is_good() {
+            Fate::Removed
+        } else {
+            Fate::Stays(answer.output.trim().to_owned())
+        }
+    };
+    Ok(Some(Left {
+        engine,
+        container: state.name,
+        run: labels.run,
+        fate,
+    }))
+}
+
+/// Field 22 of `/proc/<pid>/stat`, in clock ticks after the boot. The command name before it may hold anything.
+fn starttime(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+async fn ask(
+    desk: &mut Desk<'_>,
+    argv: Vec<String>,
+) -> Result<crate::environment::desk::Answer, String> {
+    desk.run(Command::question(argv, QUESTION_S))
+        .await
+        .map_err(|error: NoAnswer| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_time_is_found_behind_any_name() {
+        let stat = "12 (a) b) (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
+        assert_eq!(starttime(stat), Some(4711));
+        assert_eq!(starttime("12 (a"), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! Container mode: from what was asked to what is planned.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use flagperf_config::{ContainerChoice, Inventory};
+use flagperf_container::find_install_script;
+use flagperf_model::{ContainerPlan, Environment, ImageBuild, ImageSource, SetupCommand};
+
+use super::Trees;
+use crate::exit::Failure;
+
+/// A command that makes a container ready is ended when it has run this long, in seconds: an extension may
+/// take its time to compile.
+const SETUP_LIMIT_S: u32 = 1800;
+
+/// The file from which engines build.
+const DOCKERFILE: &str = "Dockerfile";
+
+/// Looks at the image's directory and settles in what environment the cases run. What is to be said about it
+/// comes back in words.
+pub(super) fn settle(inventory: &mut Inventory, trees: &mut Trees) -> Result<Vec<String>, Failure> {
+    let Some(request) = inventory.container.take() else {
+        return Ok(Vec::new());
+    };
+    let mut words = Vec::new();
+    let choice = request.choice;
+    let (image, source) = image(&choice, trees, &mut words)?;
+    if let Some(directory) = &choice.setup_directory {
+        pack(directory, "the directory of the setup commands", trees)?;
+    }
+    let plan = ContainerPlan {
+        engine: choice.engine,
+        image,
+        source,
+        options: choice.options,
+        setup: setup(
+            choice.setup,
+            choice.setup_directory.as_ref(),
+            choice.pip_source,
+        )?,
+        owner: owner(),
+        keep: choice.keep.unwrap_or_default(),
+    };
+    inventory.environment = Environment::Container(Box::new(plan));
+    inventory.environment_reason = Some(request.reason);
+    Ok(words)
+}
+
+/// Packs again what an earlier plan needs. Its image is that of the plan, so its directory must be unchanged.
+pub(super) fn pack_again(plan: &ContainerPlan, trees: &mut Trees) -> Result<(), Failure> {
+    if let ImageSource::Built(build) = &plan.source {
+        let content = pack(&build.directory, "the directory of the image", trees)?;
+        if content != build.content {
+            return Err(Failure::usage(format!(
+                "`{}` has changed since the run began, and its results would not be comparable",
+                build.directory
+            ))
+            .hint("put the directory back as it was, or begin a new run"));
+        }
+    }
+    for command in &plan.setup {
+        if let Some(directory) = &command.directory {
+            pack(directory, "the directory of the setup commands", trees)?;
+        }
+    }
+    Ok(())
+}
+
+fn image(
+    choice: &ContainerChoice,
+    trees: &mut Trees,
+    words: &mut Vec<String>,
+) -> Result<(String, ImageSource), Failure> {
+    let Some(directory) = &choice.image_directory else {
+        let source = if choice.pull == Some(true) {
+            ImageSource::Pulled
+        } else {
+            ImageSource::Present
+        };
+        return Ok((choice.image.clone().unwrap_or_default(), source));
+    };
+    let content = pack(directory, "the directory of the image", trees)?;
+    let files = names(Path::new(directory)).map_err(|error| {
+        Failure::usage(format!(
+            "the directory of the image, `{directory}`, cannot be read: {error}"
+        ))
+    })?;
+    if !files.iter().any(|name| name == DOCKERFILE) {
+        return Err(Failure::usage(format!(
+            "`{directory}` has no file `{DOCKERFILE}`, from which the image is to be built"
+        )));
+    }
+    let canonical = Path::new(directory)
+        .canonicalize()
+        .map_err(Failure::usage)?;
+    let framework = canonical
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let install = find_install_script(&framework, &files).map_err(|error| {
+        Failure::usage(format!("`{directory}`: {error}"))
+            .hint("give the one that is meant that name, and the others another ending")
+    })?;
+    if let Some(install) = &install
+        && let Some(expected) = &install.expected
+    {
+        words.push(format!(
+            "`{directory}` has no `{expected}`; `{}` is taken for it",
+            install.script
+        ));
+    }
+    let name = choice
+        .image
+        .clone()
+        .unwrap_or_else(|| format!("flagperf-{}:{}", plain(&framework), &content[..12]));
+    let build = ImageBuild {
+        directory: directory.clone(),
+        install: install.map(|install| install.script),
+        content,
+        policy: choice.build.unwrap_or_default(),
+        once: choice.build_once.unwrap_or_default(),
+    };
+    Ok((name, ImageSource::Built(build)))
+}
+
+/// A name as engines allow it.
+fn plain(name: &str) -> String {
+    let letters = name.to_lowercase().chars().collect::<Vec<char>>();
+    let plain: String = letters
+        .into_iter()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let plain = plain.trim_matches('-').to_owned();
+    if plain.is_empty() {
+        "image".to_owned()
+    } else {
+        plain
+    }
+}
+
+fn names(directory: &Path) -> std::io::Result<Vec<String>> {
+    std::fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Packs a directory for the nodes; returns what names its content.
+fn pack(directory: &str, what: &str, trees: &mut Trees) -> Result<String, Failure> {
+    let unreadable = |why: String| {
+        Failure::usage(format!(
+            "{what}, `{directory}`, cannot be copied to the nodes: {why}"
+        ))
+    };
+    let mut packed = Vec::new();
+    let report = flagperf_archive::pack(Path::new(directory), &mut packed)
+        .map_err(|error| unreadable(error.to_string()))?;
+    if let Some(problem) = report.problems.first() {
+        return Err(unreadable(problem.clone()));
+    }
+    let content = flagperf_archive::digest(&packed).map_err(Failure::internal)?;
+    trees.insert(directory.to_owned(), packed.into());
+    Ok(content)
+}
+
+fn setup(
+    commands: Vec<Vec<String>>,
+    directory: Option<&String>,
+    pip_source: Option<String>,
+) -> Result<Vec<SetupCommand>, Failure> {
+    // The libraries' own name for it comes first, as they write it into their configuration.
+    let source = match pip_source {
+        Some(source) => Some(source),
+        None => super::inventory::variable("PIP_SOURCE")?.filter(|source| !source.is_empty()),
+    };
+    if source.as_deref().is_some_and(has_password) {
+        return Err(Failure::usage(
+            "the address of the package index has a password in it, and the plan, the record and the log of a run would show it",
+        )
+        .hint("put it into the image's own pip.conf or .netrc, and leave it out of the address"));
+    }
+    let env: BTreeMap<String, String> = source
+        .into_iter()
+        .flat_map(|source| {
+            ["PIP_SOURCE", "PIP_INDEX_URL"].map(|name| (name.to_owned(), source.clone()))
+        })
+        .collect();
+    let commands = commands.into_iter().map(|argv| SetupCommand {
+        argv,
+        env: env.clone(),
+        directory: directory.cloned(),
+        timeout_s: SETUP_LIMIT_S,
+    });
+    Ok(commands.collect())
+}
+
+/// True for `https://user:password@host`.
+fn has_password(address: &str) -> bool {
+    let authority = address.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':'))
+}
+
+/// Who makes the containers: `uid@host`. The number of the user is the same in every shell, cron and sudo included,
+/// which the variables that name him are not.
+pub(crate) fn owner() -> String {
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .replace(
+            |c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c),
+            "_",
+        );
+    format!("{}@{host}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_seen() {
+        assert!(has_password("https://ann:secret@index/simple"));
+        for address in [
+            "https://index:8080/simple",
+            "https://ann@index/",
+            "index",
+            "https://index/a:b@c",
+        ] {
+            assert!(!has_password(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn names_are_made_such_as_engines_allow() {
+        assert_eq!(plain("pytorch_2.3"), "pytorch-2-3");
+        assert_eq!(plain("Große Übung"), "gro-e--bung");
+        assert_eq!(plain("…"), "image");
+    }
+}

@@ -1,0 +1,145 @@
+//! `flagperf clean`: what runs left that could not clear up after themselves, and nothing else.
+
+use flagperf_testkit::{Engine, TestBed};
+
+use super::{IMAGE, beside_another, script, settings};
+use crate::cluster::{Cluster, RESULT};
+use crate::support::{Ran, ran, signal, within};
+
+/// `flagperf clean` on all nodes.
+pub(super) fn clean(cluster: &Cluster, arguments: &[&str]) -> Ran {
+    let mut command = cluster.bed.controller(env!("CARGO_BIN_EXE_flagperf"));
+    command.arg("clean").env_remove("EXEC_IN_CONTAINER");
+    command
+        .arg("--config")
+        .arg(cluster.place.path("flagperf.toml"));
+    command.args(["--nodes", &cluster.list(), "--ssh-config"]);
+    command.arg(cluster.bed.ssh_config()).args(arguments);
+    ran(command.output().unwrap())
+}
+
+/// Kills the controller of a run and the agents on the nodes, all at once, after what else is to happen.
+fn crash(cluster: &Cluster, controller: u32, before: impl FnOnce()) {
+    signal(controller, "STOP");
+    before();
+    let nodes = cluster.bed.node_names().iter();
+    let agents: Vec<u32> = nodes
+        .flat_map(|node| cluster.bed.processes(node))
+        .filter(|process| process.args.ends_with("flagperf agent"))
+        .map(|process| process.pid)
+        .collect();
+    assert!(!agents.is_empty());
+    for agent in agents {
+        signal(agent, "KILL");
+    }
+    signal(controller, "KILL");
+}
+
+#[test]
+fn what_crashed_runs_left_is_told_and_removed_and_nothing_else() {
+    let Some(cluster) = beside_another(1) else {
+        return;
+    };
+    let directory = cluster.image_directory("image", "RUN true");
+    script(&directory, "image_install.sh", "sleep 62");
+    settings(&cluster, "image = \"lab/left:1\"");
+    cluster.case("waits", "each", "echo begun; sleep 64");
+    let running = cluster.start(&["waits", "--image-directory", &directory]);
+    let named = |ending: &str| {
+        let names = cluster.ours("node1");
+        names.into_iter().find(|name| name.ends_with(ending))
+    };
+    within(20.0, "the install script", || named("-build").is_some());
+    let left = named("-build").unwrap();
+    crash(&cluster, running.child.id(), || {});
+    drop(running);
+    cluster.place.await_text("events.jsonl", "prepare_image");
+
+    // Another run of the same user goes on meanwhile, and there is one of another user.
+    cluster.forget();
+    let mut command = cluster.command(&["waits", "--image", IMAGE]);
+    let child = command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let going = crate::support::Running { child };
+    cluster
+        .place
+        .await_text("waits/node1_noderank0/benchmark.log.txt", "begun");
+    let busy = named("-0").unwrap();
+    let label = [
+        "--label",
+        "org.flagperf.run=r",
+        "--label",
+        "org.flagperf.owner=eve@lab",
+    ];
+    let create = [&["create", "--name", "hers"], &label[..], &[IMAGE]].concat();
+    cluster.docker("node1", &create);
+
+    let told = clean(&cluster, &["--dry-run"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    let line = |ran: &Ran, name: &str| {
+        let lines = ran.stdout.lines();
+        let found = lines.clone().find(|line| line.contains(name));
+        found
+            .unwrap_or_else(|| panic!("{name}: {}", ran.stdout))
+            .to_owned()
+    };
+    assert!(line(&told, &left).ends_with("would be removed"));
+    assert!(line(&told, &busy).ends_with("its run goes on; left alone"));
+    assert_eq!(told.stdout.lines().count(), 2, "{}", told.stdout);
+    assert_eq!(cluster.ours("node1").len(), 3);
+
+    let done = clean(&cluster, &[]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(line(&done, &left).ends_with(": removed"), "{}", done.stdout);
+    let mut names = cluster.ours("node1");
+    names.sort();
+    assert_eq!(names, [busy, "hers".to_owned()]);
+    going.signal("INT");
+    assert_eq!(going.end(30.0).code, Some(130));
+    cluster.docker("node1", &["rm", "hers"]);
+    cluster.await_gone_beside_another();
+    let nothing = clean(&cluster, &[]);
+    assert_eq!(nothing.stdout, "node1: nothing\n");
+}
+
+#[test]
+fn a_run_of_which_all_was_killed_leaves_what_clean_removes() {
+    let Some(cluster) = beside_another(1) else {
+        return;
+    };
+    cluster.case("waits", "each", "echo begun; sleep 64");
+    let running = cluster.start(&["waits", "--image", IMAGE]);
+    cluster
+        .place
+        .await_text("waits/node1_noderank0/benchmark.log.txt", "begun");
+    crash(&cluster, running.child.id(), || {
+        cluster.bed.kill_engine("node1");
+    });
+    drop(running);
+    cluster.bed.start_engine("node1");
+    let done = clean(&cluster, &[]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    cluster.await_gone_beside_another();
+}
+
+#[test]
+fn clean_says_where_it_cannot_look() {
+    let Some(bed) = TestBed::hosts(2)
+        .engine(Engine::Docker)
+        .engine_of("node2", None)
+        .up()
+    else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    cluster.installed("");
+    cluster.case("unused", "each", RESULT);
+    let done = clean(&cluster, &[]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stdout.contains("node1: nothing"), "{}", done.stdout);
+    let why = "node2: it has no container engine";
+    assert!(done.stderr.contains(why), "{}", done.stderr);
+}
