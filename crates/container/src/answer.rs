@@ -21,6 +21,8 @@ pub struct Image {
     pub id: String,
     /// What it says that it was made of, if it was made by us.
     pub content: Option<String>,
+    /// Our labels, if it was only made on the way to another.
+    pub labels: Option<Labels>,
     /// What it starts, as JSON.
     pub entrypoint: String,
     /// The arguments of that, as JSON.
@@ -91,6 +93,7 @@ pub fn image(output: &str) -> Result<Image, AnswerError> {
     Ok(Image {
         id: raw.id,
         content: Labels::content_of(&labels).map(str::to_owned),
+        labels: Labels::of(&labels),
         entrypoint: list(config.entrypoint.as_deref()),
         command: list(config.cmd.as_deref()),
     })
@@ -116,11 +119,12 @@ pub fn container_state(output: &str) -> Result<ContainerState, AnswerError> {
     })
 }
 
-/// Reads the answer to [`list`](crate::list()): identifiers, one a line. Other lines, warnings of an engine,
+/// Reads the answer to [`list`](crate::list()) or [`list_images`](crate::list_images): identifiers, one a line. Other lines, warnings of an engine,
 /// are passed over.
 pub fn ids(output: &str) -> Vec<String> {
     let lines = output.lines().map(str::trim);
     lines
+        .map(|line| line.strip_prefix("sha256:").unwrap_or(line))
         .filter(|line| line.len() >= 12 && line.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .map(str::to_owned)
         .collect()

@@ -107,14 +107,20 @@ pub fn pull(engine: EngineKind, name: &str) -> Invocation {
     Invocation::new(engine, &["pull"]).then(&[name])
 }
 
-/// Builds an image from the directory in which the command runs.
-pub fn build(engine: EngineKind, name: &str, labels: &Labels) -> Invocation {
+/// Builds an image from the directory in which the command runs. One that is only made `on_the_way` to another is
+/// labelled as the run's own, so that it is found should nobody be left to remove it.
+pub fn build(engine: EngineKind, name: &str, labels: &Labels, on_the_way: bool) -> Invocation {
+    let labelled = if on_the_way {
+        labels.pairs()
+    } else {
+        labels.for_image().into_iter().take(1).collect()
+    };
     Invocation::new(engine, &["build"])
         // What a step that failed has left is of no use to anybody.
         .flag_but_nerdctl("--force-rm")
         // The node's own network is the one that surely reaches what the node reaches.
         .option("--network", "host")
-        .each("--label", labels.for_image().into_iter().take(1))
+        .each("--label", labelled)
         .option("--tag", name)
         .then(&["."])
 }
@@ -322,6 +328,14 @@ pub fn remove_image(engine: EngineKind, name: &str) -> Invocation {
 pub fn list(engine: EngineKind, owner: &str) -> Invocation {
     Invocation::new(engine, &["ps"])
         .flag("--all")
+        .flag("--quiet")
+        .flag("--no-trunc")
+        .option("--filter", Labels::filter(owner))
+}
+
+/// Tells the images that somebody's runs have made on the way to others, one identifier a line.
+pub fn list_images(engine: EngineKind, owner: &str) -> Invocation {
+    Invocation::new(engine, &["images"])
         .flag("--quiet")
         .flag("--no-trunc")
         .option("--filter", Labels::filter(owner))

@@ -19,7 +19,8 @@ pub use build_step::{failing_step, last_words};
 pub use image::{Install, InstallError, find_install_script};
 pub use invocation::{
     AGENT_PATH, Invocation, build, client_env, commit, enter, inspect_container, inspect_image,
-    install, list, load, pull, remove_container, remove_image, run, save, stop_container, version,
+    install, list, list_images, load, pull, remove_container, remove_image, run, save,
+    stop_container, version,
 };
 pub use label::Labels;
 pub use refusal::{Refusal, is_unknown, refusal, unusable};

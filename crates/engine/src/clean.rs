@@ -1,7 +1,7 @@
 //! What crashed runs have left in the engines of nodes.
 
 use flagperf_container as container;
-use flagperf_container::ContainerState;
+use flagperf_container::Labels;
 use flagperf_model::{EngineKind, NodeName};
 use flagperf_wire::ToAgent;
 use tokio::sync::{mpsc, watch};
@@ -10,13 +10,13 @@ use crate::environment::desk::{Command, Desk, NoAnswer};
 use crate::environment::image::{QUESTION_S, removal};
 use crate::node::Node;
 
-/// A container that a run has made.
+/// A container that a run has made, or an image on the way to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// Its engine.
     pub engine: EngineKind,
-    /// Its name.
-    pub container: String,
+    /// What it is, and its name or the beginning of its identifier: `container flagperf-…`, `image 0123…`.
+    pub what: String,
     /// The run.
     pub run: String,
     /// What became of it.
@@ -96,7 +96,24 @@ async fn sweep(
             let Ok(state) = container::container_state(&answer.output) else {
                 continue;
             };
-            found.extend(judge(desk, engine, state, owner, only_tell).await?);
+            if let Some(labels) = state.labels.filter(|labels| labels.owner == owner) {
+                let away = removal(engine, &state.name, &labels.run);
+                let what = format!("container {}", state.name);
+                found.push(judge(desk, engine, what, labels, away, only_tell).await?);
+            }
+        }
+        // Containers stand in the way of their images.
+        let answer = ask(desk, container::list_images(engine, owner).argv()).await?;
+        for id in container::ids(&answer.output) {
+            let answer = ask(desk, container::inspect_image(engine, &id).argv()).await?;
+            let labels = container::image(&answer.output)
+                .ok()
+                .and_then(|image| image.labels);
+            if let Some(labels) = labels.filter(|labels| labels.owner == owner) {
+                let away = container::remove_image(engine, &id).argv();
+                let what = format!("image {}", &id[..12]);
+                found.push(judge(desk, engine, what, labels, away, only_tell).await?);
+            }
         }
     }
     let none_works = tried.len() == engine.map_or(EngineKind::ALL.len(), |_| 1);
@@ -113,13 +130,11 @@ async fn sweep(
 async fn judge(
     desk: &mut Desk<'_>,
     engine: EngineKind,
-    state: ContainerState,
-    owner: &str,
+    what: String,
+    labels: Labels,
+    away: Vec<String>,
     only_tell: bool,
-) -> Result<Option<Left>, String> {
-    let Some(labels) = state.labels.filter(|labels| labels.owner == owner) else {
-        return Ok(None);
-    };
+) -> Result<Left, String> {
     let in_use = match labels.agent {
         None => false,
         Some((pid, started)) => {
@@ -133,19 +148,19 @@ async fn judge(
     } else if only_tell {
         Fate::Told
     } else {
-        let answer = ask(desk, removal(engine, &state.name, &labels.run)).await?;
+        let answer = ask(desk, away).await?;
         if answer.is_good() {
             Fate::Removed
         } else {
             Fate::Stays(answer.output.trim().to_owned())
         }
     };
-    Ok(Some(Left {
+    Ok(Left {
         engine,
-        container: state.name,
+        what,
         run: labels.run,
         fate,
-    }))
+    })
 }
 
 /// Field 22 of `/proc/<pid>/stat`, in clock ticks after the boot. The command name before it may hold anything.

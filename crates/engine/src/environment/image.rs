@@ -155,7 +155,7 @@ async fn make(
         // Only what is complete gets the name.
         Some(_) => format!("{}:build", preparing.name),
     };
-    let building = container::build(engine, &first, &labels);
+    let building = container::build(engine, &first, &labels, build.install.is_some());
     let answer = desk.run_prepared(task, logged(&building, BUILD_S)).await?;
     if !answer.is_good() {
         return Err(build_failed(&building, &answer));

@@ -66,7 +66,7 @@ fn told(node: &NodeName, left: &[Left]) -> String {
         };
         format!(
             "{node}: {} {} of {}: {fate}\n",
-            one.engine, one.container, one.run
+            one.engine, one.what, one.run
         )
     });
     lines.collect()

@@ -113,6 +113,7 @@ fn image(
     let name = choice
         .image
         .clone()
+        .or_else(|| classic_name(&canonical))
         .unwrap_or_else(|| format!("flagperf-{}:{}", plain(&framework), &content[..12]));
     let build = ImageBuild {
         directory: directory.clone(),
@@ -122,6 +123,27 @@ fn image(
         once: choice.build_once.unwrap_or_default(),
     };
     Ok((name, ImageSource::Built(build)))
+}
+
+/// How the case libraries call the image of a directory of theirs: `base/vendors/<vendor>/<framework>` and the like.
+fn classic_name(directory: &Path) -> Option<String> {
+    const VERSION: &str = "t_v0.1";
+    let mut parts = directory.iter().rev().filter_map(|part| part.to_str());
+    let (framework, third, fourth, fifth) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (prefix, vendor) = match (fifth, fourth, third) {
+        (suite @ ("base" | "operation"), "vendors", vendor) => {
+            (format!("flagperf-{suite}"), vendor)
+        }
+        ("inference", "docker_images", vendor) => ("flagperf-inference".to_owned(), vendor),
+        ("training", vendor, "docker_image") => ("flagperf".to_owned(), vendor),
+        _ => return None,
+    };
+    let name = format!("{prefix}-{vendor}-{framework}");
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    name.chars()
+        .all(allowed)
+        .then(|| format!("{name}:{VERSION}"))
 }
 
 /// A name as engines allow it.
@@ -219,6 +241,32 @@ pub(crate) fn owner() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn directories_of_the_libraries_have_classic_names() {
+        for (path, name) in [
+            (
+                "/x/base/vendors/nvidia/pytorch_2.3",
+                Some("flagperf-base-nvidia-pytorch_2.3:t_v0.1"),
+            ),
+            (
+                "/x/operation/vendors/nvidia/ngctorch2403",
+                Some("flagperf-operation-nvidia-ngctorch2403:t_v0.1"),
+            ),
+            (
+                "/x/inference/docker_images/nvidia/pytorch_2.1",
+                Some("flagperf-inference-nvidia-pytorch_2.1:t_v0.1"),
+            ),
+            (
+                "/x/training/nvidia/docker_image/pytorch_1.8",
+                Some("flagperf-nvidia-pytorch_1.8:t_v0.1"),
+            ),
+            ("/x/images/torch", None),
+            ("/base/vendors/NVIDIA/torch", None),
+        ] {
+            assert_eq!(classic_name(Path::new(path)).as_deref(), name, "{path}");
+        }
+    }
 
     #[test]
     fn a_password_in_an_address_is_seen() {

@@ -88,12 +88,17 @@ fn what_crashed_runs_left_is_told_and_removed_and_nothing_else() {
     };
     assert!(line(&told, &left).ends_with("would be removed"));
     assert!(line(&told, &busy).ends_with("its run goes on; left alone"));
-    assert_eq!(told.stdout.lines().count(), 2, "{}", told.stdout);
+    // What the script was to complete is there too.
+    assert!(line(&told, " image ").ends_with("would be removed"));
+    assert_eq!(told.stdout.lines().count(), 3, "{}", told.stdout);
     assert_eq!(cluster.ours("node1").len(), 3);
 
     let done = clean(&cluster, &[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(line(&done, &left).ends_with(": removed"), "{}", done.stdout);
+    assert!(line(&done, " image ").ends_with(": removed"), "{}", done.stdout);
+    let images = cluster.bed.images("node1");
+    assert_eq!(images.len(), 1, "{images:?}");
     let mut names = cluster.ours("node1");
     names.sort();
     assert_eq!(names, [busy, "hers".to_owned()]);
