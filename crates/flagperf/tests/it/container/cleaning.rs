@@ -96,7 +96,11 @@ fn what_crashed_runs_left_is_told_and_removed_and_nothing_else() {
     let done = clean(&cluster, &[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(line(&done, &left).ends_with(": removed"), "{}", done.stdout);
-    assert!(line(&done, " image ").ends_with(": removed"), "{}", done.stdout);
+    assert!(
+        line(&done, " image ").ends_with(": removed"),
+        "{}",
+        done.stdout
+    );
     let images = cluster.bed.images("node1");
     assert_eq!(images.len(), 1, "{images:?}");
     let mut names = cluster.ours("node1");
