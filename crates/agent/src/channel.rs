@@ -1,11 +1,11 @@
 //! The threads at the two ends of the channel, and those that carry task output into it.
 
 use std::io::{PipeReader, Read, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flagperf_wire::{Decoder, FromAgent, MAX_CHUNK, Packer, TaskId, ToAgent, encode};
 
@@ -14,6 +14,14 @@ use crate::input::Input;
 /// With so many bytes of frames unwritten, in bytes, the channel has fallen behind.
 const BEHIND: usize = 2 * MAX_CHUNK;
 
+/// A channel that takes less than this, in bytes per second, is held up by a network: gigabit Ethernet carries
+/// 118 MB/s. One that takes more is held up by processors, which compressing would take from it, and from the
+/// case that is measured.
+const NETWORK: f64 = 150e6;
+
+/// What is written before a rate is believed, in bytes.
+const BELIEVED: usize = 4 << 20;
+
 /// Where messages to the controller are put. Control messages are few and small and output needs
 /// credit, so the queue behind it stays small without a bound of its own.
 #[derive(Debug, Clone)]
@@ -21,6 +29,8 @@ pub(crate) struct Outbox {
     frames: Sender<Vec<u8>>,
     /// Bytes of frames that are queued and not written yet.
     behind: Arc<AtomicUsize>,
+    /// True if it takes less than [`NETWORK`] while frames wait.
+    slow: Arc<AtomicBool>,
 }
 
 impl Outbox {
@@ -33,9 +43,9 @@ impl Outbox {
         }
     }
 
-    /// True while the channel takes less than it is given.
+    /// True while a network takes less than it is given.
     fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Relaxed) >= BEHIND
+        self.slow.load(Ordering::Relaxed) && self.behind.load(Ordering::Relaxed) >= BEHIND
     }
 }
 
@@ -44,8 +54,12 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
     let (sender, frames): (_, Receiver<Vec<u8>>) = channel();
     let behind = Arc::new(AtomicUsize::new(0));
     let queued = Arc::clone(&behind);
+    let slow = Arc::new(AtomicBool::new(false));
+    let is_slow = Arc::clone(&slow);
     thread::spawn(move || {
+        let (mut written, mut writing) = (0, Duration::ZERO);
         for frame in frames {
+            let began = Instant::now();
             if let Err(error) = to.write_all(&frame).and_then(|()| to.flush()) {
                 let _ = inputs.send(Input::Closed(Some(format!(
                     "writing to the controller failed: {error}"
@@ -53,11 +67,19 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
                 return;
             }
             queued.fetch_sub(frame.len(), Ordering::Relaxed);
+            writing += began.elapsed();
+            written += frame.len();
+            if written >= BELIEVED {
+                let rate = written as f64 / writing.as_secs_f64();
+                is_slow.store(rate < NETWORK, Ordering::Relaxed);
+                (written, writing) = (0, Duration::ZERO);
+            }
         }
     });
     Outbox {
         frames: sender,
         behind,
+        slow,
     }
 }
 
@@ -166,7 +188,7 @@ impl Pump {
                         self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
                         self.credit.spend(count as u64);
                         // Compressing costs the node more than the cipher of its channel saves, so
-                        // only a channel that cannot follow gets less to carry.
+                        // only a network that cannot follow gets less to carry.
                         let chunk =
                             packer.pack(&bytes[..count], self.pack && self.outbox.is_behind());
                         self.outbox.send(&FromAgent::Output {

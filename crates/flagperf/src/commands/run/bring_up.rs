@@ -42,6 +42,7 @@ pub(super) async fn bring_up(
         patience: timing.connect.max(Duration::from_millis(1)),
         max_parallel: inventory.max_parallel,
         version: VERSION,
+        home: std::env::home_dir(),
     };
     let connecting = flagperf_engine::connect_all(&inventory.nodes, own, &bring_up);
     let results = tokio::select! {
