@@ -19,8 +19,12 @@ const BEHIND: usize = 2 * MAX_CHUNK;
 /// case that is measured.
 const NETWORK: f64 = 150e6;
 
-/// What is written before a rate is believed, in bytes.
+/// What is written before a rate is believed, in bytes: enough for a scheduler's whims to even out.
 const BELIEVED: usize = 4 << 20;
+
+/// For so long a slow channel gets compressed output before it is tried again without: compressing hides how
+/// much it would take.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// Where messages to the controller are put. Control messages are few and small and output needs
 /// credit, so the queue behind it stays small without a bound of its own.
@@ -57,7 +61,7 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
     let slow = Arc::new(AtomicBool::new(false));
     let is_slow = Arc::clone(&slow);
     thread::spawn(move || {
-        let (mut written, mut writing) = (0, Duration::ZERO);
+        let mut pace = Pace::default();
         for frame in frames {
             let began = Instant::now();
             if let Err(error) = to.write_all(&frame).and_then(|()| to.flush()) {
@@ -67,12 +71,8 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
                 return;
             }
             queued.fetch_sub(frame.len(), Ordering::Relaxed);
-            writing += began.elapsed();
-            written += frame.len();
-            if written >= BELIEVED {
-                let rate = written as f64 / writing.as_secs_f64();
-                is_slow.store(rate < NETWORK, Ordering::Relaxed);
-                (written, writing) = (0, Duration::ZERO);
+            if let Some(slow) = pace.written(frame.len(), began, Instant::now()) {
+                is_slow.store(slow, Ordering::Relaxed);
             }
         }
     });
@@ -80,6 +80,42 @@ pub(crate) fn start_writer(mut to: impl Write + Send + 'static, inputs: Sender<I
         frames: sender,
         behind,
         slow,
+    }
+}
+
+/// How fast a channel takes what it is given.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Bytes since the last judgement.
+    bytes: usize,
+    /// Time in which the channel was given them.
+    writing: Duration,
+    /// While it is held to be slow, until when.
+    slow_until: Option<Instant>,
+}
+
+impl Pace {
+    /// Takes in that so many bytes were written. Tells whether the channel is slow, when that has changed.
+    fn written(&mut self, bytes: usize, began: Instant, ended: Instant) -> Option<bool> {
+        if let Some(until) = self.slow_until {
+            let over = ended >= until;
+            if over {
+                *self = Self::default();
+            }
+            return over.then_some(false);
+        }
+        self.bytes += bytes;
+        self.writing += ended - began;
+        if self.bytes >= BELIEVED {
+            *self = Self::default();
+        } else if self.writing.as_secs_f64() > BELIEVED as f64 / NETWORK {
+            *self = Self {
+                slow_until: Some(ended + HOLD),
+                ..Self::default()
+            };
+            return Some(true);
+        }
+        None
     }
 }
 
@@ -203,5 +239,46 @@ impl Pump {
             }
             let _ = self.inputs.send(Input::OutputEnded { place: self.place });
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes frames at a rate in bytes per second; tells when it was held to be slow, and when no more, in seconds.
+    fn turns(rate: f64, seconds: f64) -> Vec<(bool, f64)> {
+        let start = Instant::now();
+        let (mut pace, mut at, mut turns) = (Pace::default(), start, Vec::new());
+        while at < start + Duration::from_secs_f64(seconds) {
+            let ended = at + Duration::from_secs_f64(MAX_CHUNK as f64 / rate);
+            if let Some(slow) = pace.written(MAX_CHUNK, at, ended) {
+                turns.push((slow, (ended - start).as_secs_f64()));
+            }
+            at = ended;
+        }
+        turns
+    }
+
+    #[test]
+    fn a_network_is_slow_and_a_processor_is_not() {
+        assert_eq!(turns(300e6, 3.0), []);
+        let gigabit = turns(118e6, 3.0);
+        let [(true, first), (false, again), (true, second), ..] = gigabit[..] else {
+            panic!("{gigabit:?}");
+        };
+        assert!((0.028..0.03).contains(&first), "{gigabit:?}");
+        assert!((1.0..1.01).contains(&(again - first)), "{gigabit:?}");
+        assert!((0.028..0.03).contains(&(second - again)), "{gigabit:?}");
+    }
+
+    #[test]
+    fn one_long_write_suffices() {
+        let turns = turns(1e6, 2.0);
+        assert_eq!(
+            turns.first().map(|(slow, _)| *slow),
+            Some(true),
+            "{turns:?}"
+        );
     }
 }
