@@ -136,6 +136,7 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             }
             lines.push(format!("======= Testcase: {case} ======="));
             lines.push(format!("-== Testcase {case} starts ==-"));
+            lines.push("1) Prepare container environments in cluster...".into());
             lines.push("2) Start tasks in the cluster...".into());
             lines.push("3) Waiting for tasks end in the cluster...".into());
             lines.into_iter().map(|line| (Level::Info, line)).collect()
@@ -159,16 +160,20 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             } else {
                 Level::Info
             };
-            let mut lines: Vec<_> = match outcome {
-                Outcome::Passed => Vec::new(),
-                _ => tail
-                    .iter()
-                    .map(|line| (level, format!("  {line}")))
-                    .collect(),
-            };
+            let mut lines = vec![(
+                Level::Info,
+                "3) Training tasks end in the cluster...".to_owned(),
+            )];
+            if *outcome != Outcome::Passed {
+                lines.extend(tail.iter().map(|line| (level, format!("  {line}"))));
+            }
             lines.push((
                 level,
                 format!("{case} round {round} {outcome} ({seconds:.1} s)"),
+            ));
+            lines.push((
+                Level::Info,
+                "4) Clean container environments in cluster...".to_owned(),
             ));
             lines.push((Level::Info, format!("-== Testcase {case} finished ==-")));
             lines
