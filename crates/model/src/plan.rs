@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CaseName, CaseSpec, Environment, NodeName, NodeSpec, ParamValue, PrivateCopy, Remark, RunId,
+    SetupCommand,
 };
 
 /// Everything a run will do, in order.
@@ -71,6 +72,10 @@ pub struct PlannedCase {
     /// What whoever reads its result should know of how it measures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
+    /// Commands that make a node ready for it, in their order, run once on each of its nodes before its
+    /// first process. Their directory is that of the tasks, and the tasks' private copy will do for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepare: Vec<SetupCommand>,
     /// What runs on each node.
     pub tasks: Vec<NodeTask>,
 }

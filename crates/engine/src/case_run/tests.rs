@@ -175,6 +175,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         left_out: Vec::new(),
         named: true,
         remarks: Vec::new(),
+        prepare: Vec::new(),
         directory: None,
         tasks: tasks.collect(),
     };
