@@ -286,7 +286,7 @@ fn planned(
         directory: directory.map(|path| path.to_string_lossy().into_owned()),
         named: !request.names.is_empty(),
         remarks: Vec::new(),
-        prepare: Vec::new(),
+        setup: Vec::new(),
     };
     ground.place(&mut case);
     case

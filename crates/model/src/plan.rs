@@ -67,15 +67,15 @@ pub struct PlannedCase {
     /// The directory of the case on the controller, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// Commands that make each of its nodes ready before its processes start, in their order. In a container they run
+    /// in it. One that went well is not run again for a later round in the same place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<SetupCommand>,
     /// True if the user asked for this case by name.
     pub named: bool,
     /// What whoever reads its result should know of how it measures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
-    /// Commands that make a node ready for it, in their order, run once on each of its nodes before its
-    /// first process. Their directory is that of the tasks, and the tasks' private copy will do for it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prepare: Vec<SetupCommand>,
     /// What runs on each node.
     pub tasks: Vec<NodeTask>,
 }

@@ -175,7 +175,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         left_out: Vec::new(),
         named: true,
         remarks: Vec::new(),
-        prepare: Vec::new(),
+        setup: Vec::new(),
         directory: None,
         tasks: tasks.collect(),
     };

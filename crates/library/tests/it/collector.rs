@@ -43,7 +43,7 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         directory: None,
         named: false,
         remarks: Vec::new(),
-        prepare: Vec::new(),
+        setup: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,

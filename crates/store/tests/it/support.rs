@@ -60,7 +60,7 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         directory: None,
         named: false,
         remarks: Vec::new(),
-        prepare: Vec::new(),
+        setup: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,
