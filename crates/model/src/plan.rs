@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaseName, CaseSpec, Environment, NodeName, NodeSpec, ParamValue, RunId};
+use crate::{
+    CaseName, CaseSpec, ContainerPlan, Environment, NodeName, NodeSpec, ParamValue, RunId,
+    SetupCommand,
+};
 
 /// Everything a run will do, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +17,7 @@ pub struct Plan {
     pub run: RunId,
     /// The nodes, by rank.
     pub nodes: Vec<NodeSpec>,
-    /// In what environment the cases are executed.
+    /// In what environment the cases are executed that bring no container of their own.
     #[serde(default)]
     pub environment: Environment,
     /// What is recorded meanwhile.
@@ -64,6 +67,17 @@ pub struct PlannedCase {
     /// The directory of the case on the controller, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The container that it runs in; absent for the plan's own environment. Rounds that follow each other and have
+    /// the same share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<ContainerPlan>>,
+    /// Commands that make each of its nodes ready before its processes start, in their order. In a container they run
+    /// in it. One that went well is not run again for a later round in the same place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<SetupCommand>,
+    /// True if the page cache of each of its nodes is dropped before its processes start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_caches: bool,
     /// True if the user asked for this case by name.
     pub named: bool,
     /// What runs on each node.
@@ -74,6 +88,11 @@ impl PlannedCase {
     /// The case's name.
     pub fn name(&self) -> &CaseName {
         &self.spec.name
+    }
+
+    /// True if its processes are to be started: nothing is known that stands against it.
+    pub fn runs(&self) -> bool {
+        self.unsupported.is_none() && self.skipped.is_none()
     }
 }
 

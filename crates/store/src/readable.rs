@@ -21,7 +21,7 @@ impl Level {
 }
 
 fn step_number(step: StepKind) -> usize {
-    StepKind::ALL
+    StepKind::OF_CONTAINERS
         .iter()
         .position(|one| *one == step)
         .unwrap_or(0)
