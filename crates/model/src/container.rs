@@ -276,10 +276,7 @@ pub(crate) fn first_group() -> u32 {
 }
 
 /// True for the number that is not told.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 pub(crate) fn is_first_group(group: &u32) -> bool {
     *group == first_group()
 }
