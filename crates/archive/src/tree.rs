@@ -95,12 +95,7 @@ impl Tree {
     /// itself, it could lead anywhere.
     pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Refused> {
         let (above, own) = split(name)?;
-        let mut parts = target
-            .split(|byte| *byte == b'/')
-            .filter(|part| !matches!(*part, b"" | b"."));
-        let climbs = parts.by_ref().take_while(|part| *part == b"..").count();
-        let climbs_again = parts.any(|part| part == b"..");
-        if target.starts_with(b"/") || climbs > above.len() || climbs_again {
+        if leads_out(above.len(), target) {
             return Err(Refused::LeadsOut);
         }
         let directory = self.directory(&above)?;
@@ -152,6 +147,17 @@ impl Tree {
         }
         at.ok_or(Refused::Empty)
     }
+}
+
+/// True if a link so many directories below the root leads out of it, or may.
+pub(crate) fn leads_out(depth: usize, target: &[u8]) -> bool {
+    let mut parts = target
+        .split(|byte| *byte == b'/')
+        .filter(|part| !matches!(*part, b"" | b"."));
+    // The first part that is no `..` goes with them, and is none of those that may not climb.
+    let climbs = parts.by_ref().take_while(|part| *part == b"..").count();
+    let climbs_again = parts.any(|part| part == b"..");
+    target.starts_with(b"/") || climbs > depth || climbs_again
 }
 
 /// The directories on the way to a name, and the name itself.

@@ -27,6 +27,15 @@ pub struct Labels {
     pub content: Option<String>,
 }
 
+/// What the container of a run is called on a node: `flagperf-<run>-<node rank>`. For a later group of its rounds the
+/// group's number follows, since those before may have been left for looking into.
+pub fn name(run: &str, node_rank: &str, group: u32) -> String {
+    match group {
+        1 => format!("flagperf-{run}-{node_rank}"),
+        group => format!("flagperf-{run}-{node_rank}-{group}"),
+    }
+}
+
 impl Labels {
     /// From the labels of something; `None` if it is not ours.
     pub fn of(labels: &BTreeMap<String, String>) -> Option<Self> {

@@ -22,5 +22,5 @@ pub use invocation::{
     install, list, list_images, load, pull, remove_container, remove_image, run, save,
     stop_container, version,
 };
-pub use label::Labels;
+pub use label::{Labels, name};
 pub use refusal::{Refusal, is_unknown, refusal, unusable};

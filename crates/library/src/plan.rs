@@ -285,6 +285,9 @@ fn planned(
         left_out: Vec::new(),
         directory: directory.map(|path| path.to_string_lossy().into_owned()),
         named: !request.names.is_empty(),
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
         remarks: Vec::new(),
         setup: Vec::new(),
     };

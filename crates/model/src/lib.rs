@@ -11,6 +11,7 @@ mod container;
 mod event;
 mod facts;
 mod fold;
+mod group;
 mod ids;
 mod measurement;
 mod node;
@@ -35,6 +36,7 @@ pub use container::{
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};
 pub use fold::fold;
+pub use group::Group;
 pub use ids::{CaseName, MetricName, NameError, NodeName, RunId};
 pub use measurement::{Measurement, Verification, Window};
 pub use node::{BadNode, ClockOffset, Environment, Launcher, NodeSpec, ProgramSource, SshTarget};

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CaseName, CaseSpec, Environment, NodeName, NodeSpec, ParamValue, PrivateCopy, Remark, RunId,
-    SetupCommand,
+    CaseName, CaseSpec, ContainerPlan, Environment, NodeName, NodeSpec, ParamValue, PrivateCopy,
+    Remark, RunId, SetupCommand,
 };
 
 /// Everything a run will do, in order.
@@ -17,7 +17,7 @@ pub struct Plan {
     pub run: RunId,
     /// The nodes, by rank.
     pub nodes: Vec<NodeSpec>,
-    /// In what environment the cases are executed.
+    /// In what environment the cases are executed that bring no container of their own.
     #[serde(default)]
     pub environment: Environment,
     /// What is recorded meanwhile.
@@ -67,10 +67,17 @@ pub struct PlannedCase {
     /// The directory of the case on the controller, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The container that it runs in; absent for the plan's own environment. Rounds that follow each other and have
+    /// the same share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<ContainerPlan>>,
     /// Commands that make each of its nodes ready before its processes start, in their order. In a container they run
     /// in it. One that went well is not run again for a later round in the same place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<SetupCommand>,
+    /// True if the page cache of each of its nodes is dropped before its processes start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_caches: bool,
     /// True if the user asked for this case by name.
     pub named: bool,
     /// What whoever reads its result should know of how it measures.
@@ -84,6 +91,11 @@ impl PlannedCase {
     /// The case's name.
     pub fn name(&self) -> &CaseName {
         &self.spec.name
+    }
+
+    /// True if its processes are to be started: nothing is known that stands against it.
+    pub fn runs(&self) -> bool {
+        self.unsupported.is_none() && self.skipped.is_none()
     }
 }
 
@@ -134,7 +146,7 @@ pub struct ProcessSpec {
     /// Its rank: in the whole case if that spans its nodes, else on its node.
     pub rank: u32,
     /// The argument vector; the first element is the program, or [`OWN_PROGRAM`]. [`crate::COPY`] and
-    /// [`crate::OUT`] in it become paths on the node.
+    /// [`crate::OUT`] in it become paths on the node where the task has a private copy.
     pub argv: Vec<String>,
     /// Variables set on top of the agent's environment. [`crate::COPY`] and [`crate::OUT`] in their values
     /// become paths on the node.

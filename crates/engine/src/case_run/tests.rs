@@ -13,7 +13,7 @@ use flagperf_model::{
 use flagperf_transport::Programs;
 use flagperf_wire::{Chunk, ClockAnchor, FromAgent, ProcessEnd, TaskEnd, TaskId, Timing, encode};
 
-use crate::{BringUp, Consumer, Emission, RunRequest, connect_all, run};
+use crate::{BringUp, Consumer, Emission, RunRequest, Trees, connect_all, run};
 
 const BUILD: [u8; 32] = [7; 32];
 const TASK: TaskId = TaskId(1);
@@ -174,6 +174,9 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
         remarks: Vec::new(),
         setup: Vec::new(),
         directory: None,
@@ -204,7 +207,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     let request = RunRequest {
         plan: &plan,
         rounds: &[0],
-        trees: &BTreeMap::new(),
+        trees: &Trees::default(),
         tolerant: false,
     };
     let (_interrupt, interrupts) = tokio::sync::mpsc::unbounded_channel();

@@ -42,6 +42,9 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         left_out: Vec::new(),
         directory: None,
         named: false,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
         remarks: Vec::new(),
         setup: Vec::new(),
         tasks: vec![NodeTask {

@@ -59,6 +59,9 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         left_out: Vec::new(),
         directory: None,
         named: false,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
         remarks: Vec::new(),
         setup: Vec::new(),
         tasks: vec![NodeTask {
