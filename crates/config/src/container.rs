@@ -86,17 +86,30 @@ impl ContainerChoice {
     }
 }
 
-/// Decides whether a run makes containers. `flag` is `--container`, `in_container` how in-container mode was
-/// switched on, if it was.
+/// What was said about containers, and where.
+pub(crate) struct Asked<'a> {
+    /// `--container`.
+    pub(crate) flag: Option<bool>,
+    /// What else the command line says.
+    pub(crate) line: &'a ContainerChoice,
+    /// `[container]` of the settings.
+    pub(crate) file: Option<&'a ContainerChoice>,
+    /// True if the cases are of a classic suite: they name their images themselves, and run in containers unless
+    /// something else is said.
+    pub(crate) suite: bool,
+}
+
+/// Decides whether a run makes containers. `in_container` tells how in-container mode was switched on, if it was.
 pub(crate) fn decide(
-    flag: Option<bool>,
-    line: &ContainerChoice,
-    file: Option<&ContainerChoice>,
+    asked: &Asked<'_>,
     in_container: Option<&str>,
 ) -> Result<Option<ContainerRequest>, ResolveError> {
-    let asked = flag == Some(true) || (flag.is_none() && line.says_something());
+    let Asked {
+        flag, line, file, ..
+    } = *asked;
+    let wanted = flag == Some(true) || (flag.is_none() && line.says_something());
     if let Some(reason) = in_container {
-        return if asked {
+        return if wanted {
             Err(ResolveError::Choice(format!(
                 "a container is asked for, but the nodes are containers already ({reason}): leave out one of them"
             )))
@@ -107,21 +120,25 @@ pub(crate) fn decide(
     let reason = match (flag, file) {
         (Some(false), _) => return Ok(None),
         (Some(true), _) => "--container: container mode",
-        (None, _) if asked => "an option about the container: container mode",
+        (None, _) if wanted => "an option about the container: container mode",
         (None, Some(_)) => "[container] in flagperf.toml: container mode",
+        (None, None) if asked.suite => {
+            "the suite's cases name their images, and in-container mode is off: container mode"
+        }
         (None, None) => return Ok(None),
     };
     let choice = line.clone().over(file);
-    check(&choice)?;
+    check(&choice, asked.suite)?;
     Ok(Some(ContainerRequest {
         choice,
         reason: reason.to_owned(),
     }))
 }
 
-fn check(choice: &ContainerChoice) -> Result<(), ResolveError> {
+/// `suite` is true if the cases name their images themselves.
+fn check(choice: &ContainerChoice, suite: bool) -> Result<(), ResolveError> {
     let wrong = |text: &str| Err(ResolveError::Choice(text.to_owned()));
-    if choice.image.is_none() && choice.image_directory.is_none() {
+    if choice.image.is_none() && choice.image_directory.is_none() && !suite {
         return wrong(
             "container mode needs an image: --image NAME for one that is there, or --image-directory DIR with a Dockerfile",
         );
@@ -131,10 +148,11 @@ fn check(choice: &ContainerChoice) -> Result<(), ResolveError> {
             "an image is either fetched (--pull) or built (--image-directory): leave out one of them",
         );
     }
-    if choice.image_directory.is_none() && choice.build.is_some() {
+    let builds = choice.image_directory.is_some() || (suite && choice.image.is_none());
+    if !builds && choice.build.is_some() {
         return wrong("--build says when an image is built, but no --image-directory is given");
     }
-    if choice.image_directory.is_none() && choice.build_once == Some(true) {
+    if !builds && choice.build_once == Some(true) {
         return wrong("--build-once is about building, but no --image-directory is given");
     }
     if let Some(name) = &choice.image
@@ -205,6 +223,43 @@ mod tests {
         }
     }
 
+    fn asked<'a>(
+        flag: Option<bool>,
+        line: &'a ContainerChoice,
+        file: Option<&'a ContainerChoice>,
+    ) -> Asked<'a> {
+        Asked {
+            flag,
+            line,
+            file,
+            suite: false,
+        }
+    }
+
+    #[test]
+    fn a_suite_runs_in_containers_of_its_own_images() {
+        let none = ContainerChoice::default();
+        let with = |flag, line: &ContainerChoice, inside| {
+            let suite = true;
+            text(decide(
+                &Asked {
+                    suite,
+                    ..asked(flag, line, None)
+                },
+                inside,
+            ))
+        };
+        assert!(with(None, &none, None).contains("name their images"));
+        assert!(with(Some(true), &none, None).contains("--container"));
+        assert_eq!(with(Some(false), &none, None), "none");
+        assert_eq!(with(None, &none, Some("EXEC_IN_CONTAINER=1")), "none");
+        let always = ContainerChoice {
+            build: Some(BuildPolicy::Always),
+            ..none
+        };
+        assert!(with(None, &always, None).contains("an option about"));
+    }
+
     #[test]
     fn the_mode_is_decided_by_what_was_said() {
         let none = ContainerChoice::default();
@@ -249,7 +304,7 @@ mod tests {
                 "containers already (EXEC_IN_CONTAINER=1)",
             ),
         ] {
-            let found = text(decide(flag, line, file, inside));
+            let found = text(decide(&asked(flag, line, file), inside));
             assert!(found.contains(expected), "{found} is not {expected}");
         }
     }
@@ -259,7 +314,7 @@ mod tests {
         let with = |change: fn(&mut ContainerChoice)| {
             let mut choice = with_image();
             change(&mut choice);
-            text(decide(Some(true), &choice, None, None))
+            text(decide(&asked(Some(true), &choice, None), None))
         };
         assert!(with(|c| c.build = Some(BuildPolicy::Always)).contains("no --image-directory"));
         let both = with(|c| {
@@ -272,7 +327,7 @@ mod tests {
                 image: Some(name.into()),
                 ..ContainerChoice::default()
             };
-            let found = text(decide(Some(true), &choice, None, None));
+            let found = text(decide(&asked(Some(true), &choice, None), None));
             assert!(found.contains("is no name of an image"), "{found}");
         }
     }
@@ -293,7 +348,7 @@ mod tests {
                 options,
                 ..with_image()
             };
-            let found = text(decide(Some(true), &choice, None, None));
+            let found = text(decide(&asked(Some(true), &choice, None), None));
             assert!(
                 found.contains("which container mode sets itself"),
                 "{words:?}: {found}"
@@ -307,12 +362,14 @@ mod tests {
         };
         assert!(
             decide(
-                Some(true),
-                &ContainerChoice {
-                    options,
-                    ..with_image()
-                },
-                None,
+                &asked(
+                    Some(true),
+                    &ContainerChoice {
+                        options,
+                        ..with_image()
+                    },
+                    None
+                ),
                 None
             )
             .is_ok()
@@ -336,7 +393,7 @@ mod tests {
             },
             ..with_image()
         };
-        let choice = decide(None, &line, Some(&file), None)
+        let choice = decide(&asked(None, &line, Some(&file)), None)
             .unwrap()
             .unwrap()
             .choice;

@@ -21,7 +21,9 @@ use std::fmt;
 pub use container::{ContainerChoice, ContainerRequest};
 pub use environment::{ExecInContainerError, decide_environment, read_exec_in_container};
 pub use launcher::{LauncherError, LauncherKind};
-pub use resolve::{Choice, Inventory, NodeSource, ResolveError, ResolveErrors, resolve};
+pub use resolve::{
+    Choice, Inventory, NodeSource, ResolveError, ResolveErrors, SuiteChoice, resolve,
+};
 pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
 
 /// Writes one mistake a line.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use flagperf_model::{Environment, NodeName, NodeSpec};
 
-use crate::container::{ContainerChoice, ContainerRequest, decide};
+use crate::container::{Asked, ContainerChoice, ContainerRequest, decide};
 use crate::environment::{ExecInContainerError, decide_environment};
 use crate::launcher::LauncherKind;
 use crate::settings::{NodeSettings, Settings, Timing, split};
@@ -36,6 +36,21 @@ pub struct Choice {
     pub container_choice: ContainerChoice,
     /// `--container-options`: further options of the engine's command, split into words as a shell would.
     pub container_options: Option<String>,
+    /// What the configuration of a suite says, if the run is of one. It counts less than the settings.
+    pub suite: Option<SuiteChoice>,
+}
+
+/// What the configuration of a classic suite says about its nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SuiteChoice {
+    /// The hosts, in the order of their ranks.
+    pub hosts: Vec<String>,
+    /// How errors name where they stand: `configs/host.yaml, HOSTS`.
+    pub place: String,
+    /// The port of their ssh servers, if it is not the usual one.
+    pub port: Option<u16>,
+    /// The port at which ranks meet.
+    pub master_port: Option<u16>,
 }
 
 /// A list of nodes from elsewhere than the settings.
@@ -146,20 +161,30 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
     let inside = environment_reason
         .as_deref()
         .filter(|_| environment == Environment::InContainer);
-    let container = decide(choice.container, &line, settings.container.as_ref(), inside)
-        .unwrap_or_else(|error| {
-            errors.push(error);
-            None
-        });
+    let asked = Asked {
+        flag: choice.container,
+        line: &line,
+        file: settings.container.as_ref(),
+        suite: choice.suite.is_some(),
+    };
+    let container = decide(&asked, inside).unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
     let names = match &choice.nodes {
         Some(source) => names::read(source, settings, &mut errors),
-        None => Some(settings.nodes.clone().unwrap_or_default()),
+        None => match (&settings.nodes, &choice.suite) {
+            (Some(nodes), _) => Some(nodes.clone()),
+            (None, Some(suite)) => names::of_suite(suite, &mut errors),
+            (None, None) => Some(Vec::new()),
+        },
     };
     let launchers = reach::launchers(settings, choice, &mut errors);
     let mut settled = BTreeSet::new();
     let nodes = match (names, launchers) {
         (Some(names), Some(launchers)) => {
-            let known = known(settings, &names);
+            let port = choice.suite.as_ref().and_then(|suite| suite.port);
+            let known = known(settings, &names, port);
             let says = |about: &NodeSettings| about.launcher.is_some() || about.host.is_some();
             settled.extend(
                 known
@@ -178,7 +203,9 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         nodes,
         settled,
         timing: settings.timing,
-        master_port: settings.master_port,
+        master_port: settings
+            .master_port
+            .or_else(|| choice.suite.as_ref()?.master_port),
         max_parallel: settings.max_parallel,
         environment,
         environment_reason,
@@ -186,12 +213,16 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
     })
 }
 
-/// What the settings say about each of the nodes.
-fn known<'n>(settings: &Settings, names: &'n [NodeName]) -> HashMap<&'n NodeName, NodeSettings> {
-    let mut known: HashMap<&NodeName, NodeSettings> = names
-        .iter()
-        .map(|name| (name, settings.defaults.clone()))
-        .collect();
+/// What the settings say about each of the nodes. `port` holds where they say nothing about one.
+fn known<'n>(
+    settings: &Settings,
+    names: &'n [NodeName],
+    port: Option<u16>,
+) -> HashMap<&'n NodeName, NodeSettings> {
+    let mut usual = settings.defaults.clone();
+    usual.port = usual.port.or(port);
+    let mut known: HashMap<&NodeName, NodeSettings> =
+        names.iter().map(|name| (name, usual.clone())).collect();
     for (about, more) in &settings.overrides {
         for name in about {
             if let Some(so_far) = known.get_mut(name) {

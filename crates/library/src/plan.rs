@@ -289,7 +289,6 @@ fn planned(
         setup: Vec::new(),
         drop_caches: false,
         remarks: Vec::new(),
-        setup: Vec::new(),
     };
     ground.place(&mut case);
     case
