@@ -96,12 +96,13 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct RunArgs {
-    /// Cases to run, by name; all of them if none is named
+    /// Cases to run, by name; all of them if none is named. In a suite of a FlagPerf tree: case strings, with `*` and
+    /// `?` in their first field [default there: CASES of its configuration]
     pub(crate) cases: Vec<String>,
 
-    /// Run each case this many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) rounds: u32,
+    /// Run each case this many times [default: 1, or as often as its case string says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: Option<u32>,
 
     /// How long a built-in case measures, warm-up and checks apart
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration, allow_hyphen_values = true)]
@@ -128,9 +129,12 @@ pub(crate) struct RunArgs {
     #[arg(long = "cases", value_name = "DIR")]
     pub(crate) case_directory: Option<PathBuf>,
 
-    /// Directory that receives the run's own directory
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    pub(crate) results: PathBuf,
+    /// Directory that receives the run's own directory [default: results, or as the suite's configuration says]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) suite: SuiteArgs,
 
     #[command(flatten)]
     pub(crate) nodes: NodeArgs,
@@ -147,7 +151,7 @@ pub(crate) struct RunArgs {
         long,
         value_name = "RUN",
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
-            "case_directory", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
+            "case_directory", "tree", "set", "allow_credential_changes", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
             "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
             "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]
     )]
@@ -164,6 +168,23 @@ pub(crate) struct RunArgs {
     /// Print what happens as one JSON object a line (with --dry-run: the plan)
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A suite of a classic tree of cases.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Classic suites")]
+pub(crate) struct SuiteArgs {
+    /// Directory of the suite, `FlagPerf/base` for example [default: the one that this is started in]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tree: Option<PathBuf>,
+
+    /// Set a key of the suite's configuration (repeatable): NPROC_PER_NODE=4
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Run cases that reset passwords, delete ssh keys or change the ssh server of the nodes
+    #[arg(long)]
+    pub(crate) allow_credential_changes: bool,
 }
 
 /// The nodes of a run.
@@ -291,6 +312,13 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// Cases to list, with `*` and `?`; all of them if none is named
+    pub(crate) cases: Vec<String>,
+
+    /// Directory of the suite of a FlagPerf tree, or of the tree [default: the one that this is started in]
+    #[arg(long, value_name = "DIR", conflicts_with = "case_directory")]
+    pub(crate) tree: Option<PathBuf>,
+
     /// Directory of cases of one's own, besides the built-in ones
     #[arg(long = "cases", value_name = "DIR")]
     pub(crate) case_directory: Option<PathBuf>,

@@ -36,5 +36,5 @@ pub use size::{SizeError, format_size, parse_size};
 pub use tree::{
     Adaptation, Configuration, FindError, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors,
     TreeImage, TreeKind, TreeProblem, TreeRequest, TreeSettings, WantedCase, find_suite,
-    find_suites, image_of, resolve_cases,
+    find_suites, image_of, name_matches, resolve_cases,
 };

@@ -8,6 +8,7 @@ mod list;
 mod remove;
 mod report;
 mod run;
+mod suite;
 
 use crate::cli::{AgentArgs, Cli, Command};
 use crate::exit::{Exit, Failure};

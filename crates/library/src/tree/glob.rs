@@ -6,7 +6,7 @@ pub(super) fn is_pattern(text: &str) -> bool {
 }
 
 /// True if the whole name is as the pattern says: `*` is any text, `?` any one character.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub fn name_matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut seen) = (0, 0);
@@ -57,7 +57,7 @@ mod tests {
             ("**", "x", true),
             ("", "", true),
         ] {
-            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+            assert_eq!(name_matches(pattern, name), fits, "{pattern} {name}");
         }
         assert!(is_pattern("a?") && is_pattern("*") && !is_pattern("a:b"));
     }

@@ -23,6 +23,7 @@ mod script;
 pub use catalogue::{Adaptation, Configuration, TreeCatalogue, TreeEntry, TreeKind};
 pub use error::{TreeErrors, TreeProblem};
 pub use find::{FindError, SuiteTree, find_suite, find_suites};
+pub use glob::name_matches;
 pub use image::{TreeImage, image_of};
 pub use request::{TreeRequest, TreeSettings, WantedCase};
 pub use resolve::resolve_cases;

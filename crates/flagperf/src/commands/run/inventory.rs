@@ -9,15 +9,17 @@ use flagperf_model::{
 
 use super::{asked, here};
 use crate::cli::{ContainerArgs, NodeArgs};
+use crate::commands::suite::OpenSuite;
 use crate::exit::Failure;
 
 /// The settings file that is read where none is named.
 const SETTINGS: &str = "flagperf.toml";
 
-/// The nodes that the user asked for; this machine alone if for none.
+/// The nodes that the user asked for, or that the configuration of a suite names; this machine alone if there are none.
 pub(super) async fn inventory(
     args: &NodeArgs,
     container: &ContainerArgs,
+    suite: Option<&OpenSuite>,
 ) -> Result<Inventory, Failure> {
     let settings = settings(args.config.as_deref())?;
     let choice = Choice {
@@ -31,6 +33,7 @@ pub(super) async fn inventory(
         container: container.container,
         container_choice: container_choice(container),
         container_options: container.container_options.clone(),
+        suite: suite.map(OpenSuite::choice),
     };
     let forced = args.launcher.is_some();
     let mut inventory = flagperf_config::resolve(&settings, &choice).map_err(Failure::usage)?;

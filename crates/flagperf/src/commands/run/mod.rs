@@ -11,22 +11,24 @@ mod meeting;
 mod packing;
 mod resume;
 mod signals;
+mod suite;
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flagperf_config::Inventory;
 use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, Trees, now};
 use flagperf_library::{Library, PlanNode, PlanRequest};
 use flagperf_model::{
-    BadNode, Environment, Event, EventKind, NodeRecord, NodeSpec, Plan, RUN_SCHEMA, RunId,
-    RunRecord, RunState, Timestamp,
+    BadNode, Environment, Event, EventKind, MonitorSpec, NodeName, NodeRecord, NodeSpec, Plan,
+    PlannedCase, RUN_SCHEMA, RunId, RunRecord, RunState, Timestamp,
 };
 use flagperf_store::Recorder;
 
 use crate::cli::{ContainerArgs, NodeArgs, RunArgs};
 use crate::commands::consumers::{Listeners, Printer};
+use crate::commands::suite::OpenSuite;
 use crate::commands::{list, report};
 use crate::exit::{Exit, Failure};
 use crate::output::{print, warn};
@@ -42,19 +44,85 @@ const CLOCK_OFF: f64 = 1.0;
 /// The version in records and of agents: the program's own.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let library = list::library(args.case_directory.as_deref())?;
-    if args.resume.is_none() {
+/// Where records go if nothing else is said.
+const RESULTS: &str = "results";
+
+/// Where the cases come from.
+enum Origin {
+    /// The built-in ones, and a directory of one's own.
+    Library(Library),
+    /// A suite of a classic tree.
+    Suite(Box<OpenSuite>),
+}
+
+impl Origin {
+    fn of(args: &RunArgs) -> Result<Self, Failure> {
+        let suite = match args.case_directory {
+            Some(_) => None,
+            None => OpenSuite::find(args.suite.tree.as_deref(), &args.suite.set)?,
+        };
+        if let Some(suite) = suite {
+            if let Some(param) = args.params.first() {
+                return Err(Failure::usage(format!(
+                    "--param {param} is for built-in cases and those of one's own, and {} has neither",
+                    suite.tree
+                ))
+                .hint("--set KEY=VALUE changes a key of the suite's configuration"));
+            }
+            return Ok(Self::Suite(Box::new(suite)));
+        }
+        for (option, given) in [
+            ("--set", !args.suite.set.is_empty()),
+            (
+                "--allow-credential-changes",
+                args.suite.allow_credential_changes,
+            ),
+        ] {
+            if given {
+                return Err(Failure::usage(format!(
+                    "{option} is about a suite of a FlagPerf tree, and this is none"
+                ))
+                .hint(
+                    "go into its directory, `FlagPerf/base` for example, or name it with --tree",
+                ));
+            }
+        }
+        let library = list::library(args.case_directory.as_deref())?;
         check_request(args, &library)?;
+        Ok(Self::Library(library))
     }
+
+    fn suite(&self) -> Option<&OpenSuite> {
+        match self {
+            Self::Library(_) => None,
+            Self::Suite(suite) => Some(suite),
+        }
+    }
+
+    /// The directory that receives the run's own.
+    fn results(&self, args: &RunArgs) -> PathBuf {
+        match (&args.results, self.suite()) {
+            (Some(path), _) => path.clone(),
+            (None, Some(suite)) => suite.results(),
+            (None, None) => RESULTS.into(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let origin = match args.resume {
+        Some(_) => None,
+        None => Some(Origin::of(args)?),
+    };
     // Orphans of an agent that was killed become ours, so that they can be ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::internal(std::io::Error::from(error)))?;
     raise_file_limit();
     let runtime = runtime().map_err(Failure::internal)?;
-    let exit = match &args.resume {
-        Some(run) => runtime.block_on(resume::resume(args, run)),
-        None => runtime.block_on(run_on(args, &library)),
+    let exit = match (&args.resume, &origin) {
+        (Some(run), _) => runtime.block_on(resume::resume(args, run)),
+        (None, Some(origin)) => runtime.block_on(run_on(args, origin)),
+        (None, None) => Ok(Exit::Success),
     };
     runtime.shutdown_background();
     let left = flagperf_agent::end_everything_below(std::process::id(), LEAVING);
@@ -84,7 +152,7 @@ pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>
         container: Some(false),
         ..ContainerArgs::default()
     };
-    let inventory = inventory::inventory(args, &container).await?;
+    let inventory = inventory::inventory(args, &container, None).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
@@ -102,15 +170,25 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
+async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
     let started = now();
     let mut inventory = tokio::select! {
-        inventory = inventory::inventory(&args.nodes, &args.container) => inventory?,
+        inventory = inventory::inventory(&args.nodes, &args.container, origin.suite()) => inventory?,
         _ = interrupts.recv() => return Ok(nothing_started()),
     };
     let mut trees = Trees::default();
-    let mut words = container::settle(&mut inventory, &mut trees)?;
+    let mut words = Vec::new();
+    let rounds = match origin {
+        Origin::Suite(suite) => {
+            words.extend(suite.warnings.iter().cloned());
+            suite::rounds(suite, args, &mut inventory, &mut trees, &mut words)?
+        }
+        Origin::Library(_) => {
+            words = container::settle(&mut inventory, &mut trees)?;
+            Vec::new()
+        }
+    };
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
@@ -120,7 +198,7 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
-    let planned = plan(args, library, &inventory, &nodes, started).await;
+    let planned = plan(args, origin, rounds, &inventory, &nodes, started).await;
     let plan = match planned {
         Ok(plan) => plan,
         Err(failure) => {
@@ -142,13 +220,14 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
         let program = program.display().to_string();
         return dry_run::print_plan(&plan, &bad, &copied, &program, args.json);
     }
-    let recorder = match Recorder::create(&args.results, record(&plan, &nodes, &bad, started)) {
-        Ok(recorder) => recorder,
-        Err(error) => {
-            flagperf_engine::close_all(nodes, LEAVING).await;
-            return Err(Failure::usage(error));
-        }
-    };
+    let recorder =
+        match Recorder::create(&origin.results(args), record(&plan, &nodes, &bad, started)) {
+            Ok(recorder) => recorder,
+            Err(error) => {
+                flagperf_engine::close_all(nodes, LEAVING).await;
+                return Err(Failure::usage(error));
+            }
+        };
     let directory = recorder.directory().to_owned();
     let mut listeners = Listeners {
         recorder,
@@ -253,40 +332,64 @@ fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
+/// `rounds` are those of a suite.
 async fn plan(
     args: &RunArgs,
-    library: &Library,
+    origin: &Origin,
+    rounds: Vec<PlannedCase>,
     inventory: &Inventory,
     nodes: &[Node],
     started: Timestamp,
 ) -> Result<Plan, Failure> {
-    let planned: Vec<PlanNode> = inventory
-        .nodes
-        .iter()
-        .map(|spec| PlanNode {
-            spec: spec.clone(),
-            facts: nodes
-                .iter()
-                .find(|node| node.spec.name == spec.name)
-                .map(|node| node.facts.clone()),
-        })
-        .collect();
+    let facts = |name: &NodeName| {
+        let node = nodes.iter().find(|node| node.spec.name == *name)?;
+        Some(node.facts.clone())
+    };
     let (address, port) = meeting::meeting_point(inventory, nodes).await?;
-    let mut plan = flagperf_library::plan(&PlanRequest {
-        run: new_run_id(started),
-        library,
-        names: &args.cases,
-        params: &args.params,
-        rounds: args.rounds,
-        duration_s: args.duration.as_secs_f64(),
-        timeout_s: args.timeout.map(|timeout| timeout.as_secs_f64()),
-        stall_s: args.stall.map(|stall| stall.as_secs_f64()),
-        interval_ns: args.interval.as_nanos() as u64,
-        nodes: &planned,
-        environment: inventory.environment.clone(),
-        master: (&address, port),
-    })
-    .map_err(Failure::usage)?;
+    let run = new_run_id(started);
+    let interval_ns = args.interval.as_nanos() as u64;
+    let mut plan = match origin {
+        Origin::Library(library) => {
+            let planned: Vec<PlanNode> = inventory
+                .nodes
+                .iter()
+                .map(|spec| PlanNode {
+                    spec: spec.clone(),
+                    facts: facts(&spec.name),
+                })
+                .collect();
+            flagperf_library::plan(&PlanRequest {
+                run,
+                library,
+                names: &args.cases,
+                params: &args.params,
+                rounds: args.rounds.unwrap_or(1),
+                duration_s: args.duration.as_secs_f64(),
+                timeout_s: args.timeout.map(|timeout| timeout.as_secs_f64()),
+                stall_s: args.stall.map(|stall| stall.as_secs_f64()),
+                interval_ns,
+                nodes: &planned,
+                environment: inventory.environment.clone(),
+                master: (&address, port),
+            })
+            .map_err(Failure::usage)?
+        }
+        Origin::Suite(_) => {
+            let places: Vec<usize> = (0..rounds.len()).collect();
+            let mut plan = Plan {
+                run,
+                nodes: inventory.nodes.clone(),
+                environment: inventory.environment.clone(),
+                monitor: MonitorSpec { interval_ns },
+                duration_s: Some(args.duration.as_secs_f64()),
+                master_port: None,
+                cases: rounds,
+            };
+            flagperf_library::replan(&mut plan, &places, facts, (&address, port))
+                .map_err(Failure::usage)?;
+            plan
+        }
+    };
     plan.master_port = inventory.master_port;
     Ok(plan)
 }

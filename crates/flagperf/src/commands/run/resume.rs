@@ -10,8 +10,8 @@ use flagperf_store::{EarlierRun, Recorder};
 
 use super::bring_up::{self, BroughtUp};
 use super::{
-    LEAVING, VERSION, conclude, inventory, meeting, nothing_started, packing, printer, signals,
-    tell, tell_of_nodes,
+    LEAVING, RESULTS, VERSION, conclude, inventory, meeting, nothing_started, packing, printer,
+    signals, tell, tell_of_nodes,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -116,7 +116,8 @@ fn nothing_left(record: &RunRecord) -> Result<Exit, Failure> {
 
 /// The run's directory: as given, or by its name among the results.
 fn directory(args: &RunArgs, run: &Path) -> PathBuf {
-    let named = args.results.join(run);
+    let results = args.results.as_deref().unwrap_or(Path::new(RESULTS));
+    let named = results.join(run);
     if !run.exists() && named.exists() {
         named
     } else {

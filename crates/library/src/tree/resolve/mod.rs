@@ -18,7 +18,7 @@ use flagperf_text::{nearest, quoted, shown};
 
 use super::copy::CopyRules;
 use super::find::suite_name;
-use super::glob::{is_pattern, matches};
+use super::glob::{is_pattern, name_matches};
 use super::{
     Adaptation, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors, TreeKind, TreeProblem,
     TreeRequest, WantedCase, read, remarks,
@@ -212,7 +212,7 @@ impl Resolver<'_> {
         let entries = self.catalogue.of_kind(|kind| self.is_of_kind(kind));
         let mut names: Vec<&str> = entries
             .iter()
-            .filter(|entry| matches(first, &entry.case))
+            .filter(|entry| name_matches(first, &entry.case))
             .map(|entry| entry.case.as_str())
             .collect();
         names.dedup();

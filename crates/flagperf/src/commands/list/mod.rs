@@ -1,11 +1,13 @@
-//! `flagperf list`: the cases and whether this machine can run them.
+//! `flagperf list`: the cases and whether this machine can run them; in a classic tree, what it has.
+
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use flagperf_host::Root;
-use flagperf_library::{Library, PlanNode};
+use flagperf_library::{Library, PlanNode, SuiteTree, TreeCatalogue};
 use flagperf_model::{Environment, Launcher, NodeName, NodeSpec, Outcome, ProgramSource, RunId};
 use owo_colors::OwoColorize;
 
@@ -14,6 +16,48 @@ use crate::exit::{Exit, Failure};
 use crate::output::print;
 
 pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
+    if args.case_directory.is_none() {
+        let start = args.tree.as_deref();
+        match flagperf_library::find_suites(start.unwrap_or(Path::new("."))) {
+            Ok(suites) => return list_trees(args, &suites),
+            Err(error) if start.is_some() => return Err(Failure::usage(error)),
+            // Elsewhere the built-in cases are meant.
+            Err(_) => {}
+        }
+    }
+    list_library(args)
+}
+
+/// The suites of a classic tree.
+fn list_trees(args: &ListArgs, suites: &[SuiteTree]) -> Result<Exit, Failure> {
+    let wanted = |name: &str| {
+        args.cases.is_empty()
+            || args
+                .cases
+                .iter()
+                .any(|pattern| flagperf_library::name_matches(pattern, name))
+    };
+    let width = rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|&columns| columns > 0);
+    let mut text = String::new();
+    for suite in suites {
+        let catalogue = TreeCatalogue::read(suite).map_err(Failure::usage)?;
+        text.push_str(&tree::describe(suite, &catalogue, wanted, width));
+        if suites.len() > 1 {
+            text.push('\n');
+        }
+    }
+    print(&text).map_err(unwritten)?;
+    Ok(Exit::Success)
+}
+
+fn unwritten(error: std::io::Error) -> Failure {
+    Failure::usage(format!("the list cannot be written: {error}"))
+}
+
+fn list_library(args: &ListArgs) -> Result<Exit, Failure> {
     let library = library(args.case_directory.as_deref())?;
     let facts = flagperf_host::facts(&Root::new("/"));
     let node = NodeSpec {
@@ -26,7 +70,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let plan = flagperf_library::plan(&flagperf_library::PlanRequest {
         run: RunId::new("run-list").map_err(Failure::internal)?,
         library: &library,
-        names: &[],
+        names: &args.cases,
         params: &[],
         rounds: 1,
         duration_s: 5.0,
@@ -40,7 +84,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
         environment: Environment::default(),
         master: ("127.0.0.1", 1),
     })
-    .map_err(Failure::internal)?;
+    .map_err(Failure::usage)?;
     let width = library
         .cases()
         .map(|case| case.name.as_str().len())
@@ -66,7 +110,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
             ),
         };
     }
-    print(&text).map_err(|error| Failure::usage(format!("the list cannot be written: {error}")))?;
+    print(&text).map_err(unwritten)?;
     Ok(Exit::Success)
 }
 
