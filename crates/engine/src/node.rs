@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Where ssh's configuration of the machine lies.
-const SSH_DIRECTORY: &str = "/etc/ssh";
+/// Where the machine's configuration lies.
+const SYSTEM: &str = "/etc";
 
 /// A node that is ready.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub async fn connect_all(
                         leaves_cipher_open(
                             config.as_deref().map(Path::new),
                             bring_up.home.as_deref(),
-                            Path::new(SSH_DIRECTORY),
+                            Path::new(SYSTEM),
                         )
                     })
             }

@@ -46,7 +46,10 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         } => {
             let mut lines = vec![
                 "======== Step 1: Check environment and configs. ========".to_owned(),
-                format!("flagperf {version}, {cases} rounds of cases, record in {directory}"),
+                format!(
+                    "flagperf {version}, {cases} {} of cases, record in {directory}",
+                    if *cases == 1 { "round" } else { "rounds" }
+                ),
             ];
             lines.extend(environment_reason.clone());
             lines.extend(
@@ -108,7 +111,8 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             files,
             bytes,
         } => info(format!(
-            "{case}: {files} files, {bytes} bytes, fetched from {node}"
+            "{case}: {files} {}, {bytes} bytes, fetched from {node}",
+            if *files == 1 { "file" } else { "files" }
         )),
         EventKind::NodeReady {
             node, facts, here, ..
@@ -140,7 +144,6 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             }
             lines.push(format!("======= Testcase: {case} ======="));
             lines.push(format!("-== Testcase {case} starts ==-"));
-            lines.push("1) Prepare container environments in cluster...".into());
             lines.push("2) Start tasks in the cluster...".into());
             lines.push("3) Waiting for tasks end in the cluster...".into());
             lines.into_iter().map(|line| (Level::Info, line)).collect()
@@ -164,6 +167,16 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             } else {
                 Level::Info
             };
+            let said = (
+                level,
+                format!("{case} round {round} {outcome} ({seconds:.1} s)"),
+            );
+            if matches!(
+                outcome,
+                Outcome::NotRun | Outcome::Unsupported { .. } | Outcome::Skipped { .. }
+            ) {
+                return vec![said];
+            }
             let mut lines = vec![(
                 Level::Info,
                 "3) Training tasks end in the cluster...".to_owned(),
@@ -171,14 +184,7 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             if *outcome != Outcome::Passed {
                 lines.extend(tail.iter().map(|line| (level, format!("  {line}"))));
             }
-            lines.push((
-                level,
-                format!("{case} round {round} {outcome} ({seconds:.1} s)"),
-            ));
-            lines.push((
-                Level::Info,
-                "4) Clean container environments in cluster...".to_owned(),
-            ));
+            lines.push(said);
             lines.push((Level::Info, format!("-== Testcase {case} finished ==-")));
             lines
         }

@@ -203,7 +203,7 @@ const SESSION_TYPE: [&str; 3] = [
 const SESSION_TYPE_SINCE: (u32, u32) = (8, 7);
 
 /// `^` before a list of ciphers puts them first since this version.
-const FIRST_CIPHER_SINCE: (u32, u32) = (8, 0);
+const FIRST_CIPHER_SINCE: (u32, u32) = (8, 1);
 
 /// This machine's ssh.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -266,7 +266,7 @@ mod tests {
                 .any(|words| words == ["-o", cipher::AES_FIRST])
         };
         assert!(!orders(false));
-        let able = client().has_aes && client().is_at_least((8, 0)) && cipher::has_aes();
+        let able = client().has_aes && client().is_at_least((8, 1)) && cipher::has_aes();
         assert_eq!(orders(true), able);
     }
 
