@@ -47,5 +47,7 @@ pub use run::{CaseResult, MonitorCost, NodeRecord, RUN_SCHEMA, RunRecord, RunSta
 pub use series::{Absent, SampleBlock, Scope, SeriesDecl, SeriesKind};
 pub use spread::{Spread, median};
 pub use time::Timestamp;
-pub use tree::{COPY, OUT, PrivateCopy, Remark, RemarkKind, StartProgram, TreeCase, TreeProgram};
+pub use tree::{
+    COPY, OUT, PrivateCopy, Remark, RemarkKind, StartProgram, TreeCase, TreeFiles, TreeProgram,
+};
 pub use unit::Unit;

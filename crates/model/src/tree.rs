@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stands for the directory of the task's private copy on the node, anywhere in an argument or in the
-/// value of a variable of a [`crate::ProcessSpec`]; see [`PrivateCopy`].
+/// value of a variable of a [`crate::ProcessSpec`]; see [`PrivateCopy`]. It is to be the same path on all
+/// nodes: what MPI and ssh start on another node looks there for what it needs.
 pub const COPY: &str = "{copy}";
 
 /// Stands for the task's own output directory on the node (`FLAGPERF_OUT`), anywhere in an argument or in
@@ -37,6 +38,36 @@ pub struct TreeCase {
     /// Where Python packages come from, if not from pip's usual source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pip_source: Option<String>,
+    /// What of the tree belongs to it.
+    #[serde(default)]
+    pub files: TreeFiles,
+    /// Variables that its processes get beside those of its contract, to set right what the case gets wrong.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// How a node's private copy differs from the original, as far as that does not depend on the nodes.
+    #[serde(default)]
+    pub copy: PrivateCopy,
+}
+
+/// Files and directories of a tree that belong to a case, by their paths relative to the suite's directory.
+/// What is absent is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TreeFiles {
+    /// The Python packages that it needs: a `requirements.txt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<String>,
+    /// The shell script whose variables it needs: `env.sh`, `environment_variables.sh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Directory of an extension that is built before it: `csrc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// Directory of the vendor's modules for it: `extern`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extern_modules: Option<String>,
+    /// The shell script whose first line sets up the network: `net.sh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 /// The program of a case of a tree: which of the contracts it follows.
@@ -228,6 +259,9 @@ mod tests {
             nproc: 8,
             nnodes: 2,
             pip_source: None,
+            files: TreeFiles::default(),
+            env: BTreeMap::new(),
+            copy: PrivateCopy::default(),
         }));
         let text = serde_json::to_string(&entry).unwrap();
         assert!(
