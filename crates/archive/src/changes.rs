@@ -112,6 +112,6 @@ pub(crate) fn unix_lines(text: &[u8]) -> Vec<u8> {
 
 /// True if a link does not lead to something inside.
 pub(crate) fn is_foreign(path: &[u8], target: &[u8]) -> bool {
-    let depth = path.iter().filter(|byte| **byte == b'/').count();
+    let depth = path.split(|byte| *byte == b'/').count() - 1;
     leads_out(depth, target)
 }

@@ -178,13 +178,13 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         setup: Vec::new(),
         drop_caches: false,
         remarks: Vec::new(),
-        setup: Vec::new(),
         directory: None,
         tasks: tasks.collect(),
     };
     let bring_up = BringUp {
         programs: Arc::new(Programs::new(PathBuf::from("/own"), BUILD)),
         secret: String::new(),
+        name: String::new(),
         timing: Timing::default(),
         patience: Duration::from_secs(20),
         max_parallel: 9,

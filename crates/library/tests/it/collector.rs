@@ -46,7 +46,6 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         setup: Vec::new(),
         drop_caches: false,
         remarks: Vec::new(),
-        setup: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,

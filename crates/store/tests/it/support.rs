@@ -63,7 +63,6 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         setup: Vec::new(),
         drop_caches: false,
         remarks: Vec::new(),
-        setup: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,
