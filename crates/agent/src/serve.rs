@@ -8,21 +8,23 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flagperf_host::{Monitor, Root};
-use flagperf_model::{Limits, ProcessSpec, Timestamp};
+use flagperf_model::{ChipWatch, Limits, MachineFacts, ProcessSpec, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, TaskEnd, TaskId, Timing, ToAgent};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::at_end::AtEnd;
 use crate::channel::{Credit, Outbox, start_reader, start_writer};
+use crate::chips::{Chips, Found};
 use crate::ending::end_everything_below;
 use crate::filing::{Filing, Prepared};
 use crate::input::Input;
 use crate::mono_ns;
 use crate::reaper::Reaper;
 use crate::relay::Relays;
-use crate::sampling::Sampling;
+use crate::sampling::{Sampling, ToolUse};
 use crate::task::Task;
+use crate::tools::Tools;
 
 /// How long the agent tries to end what it started before it leaves all the same.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -98,6 +100,8 @@ pub fn serve(
         inputs,
         reaper,
         sampling: None,
+        tools: Tools::default(),
+        chips: None,
         pack: false,
         prepared: None,
         waiting: None,
@@ -168,6 +172,10 @@ pub(crate) struct Agent {
     pub(crate) inputs: Sender<Input>,
     pub(crate) reaper: Reaper,
     sampling: Option<Sampling>,
+    /// Status tools that run.
+    tools: Tools,
+    /// Who samples the chips, if there are any.
+    chips: Option<Chips>,
     /// True if output is worth compressing.
     pub(crate) pack: bool,
     /// The task that is made ready.
@@ -218,8 +226,16 @@ impl Agent {
                     }
                 }
                 Ok(Input::StreamEnded(channel)) => self.relays.stream_ended(channel),
-                Ok(Input::Reaped { pid, end }) => {
+                Ok(Input::StartTool(order)) => self.tools.start(order, &self.reaper),
+                Ok(Input::Chips(found)) => {
+                    if found.chips.is_empty() {
+                        self.chips = None;
+                    }
+                    self.facts(found);
+                }
+                Ok(Input::Reaped { pid, end, cpu_s }) => {
                     if !self.relays.reaped(pid, &end)
+                        && !self.tools.reaped(pid, &end, cpu_s)
                         && let Some(task) = &mut self.task
                     {
                         task.reaped(pid, end, Instant::now(), &self.outbox);
@@ -253,7 +269,12 @@ impl Agent {
             self.start_task(waiting.task, &waiting.processes, waiting.limits);
         }
         if let Some(task) = &mut self.task
-            && task.tick(now, &self.root, &self.filing, &self.relays.pids())
+            && task.tick(
+                now,
+                &self.root,
+                &self.filing,
+                &spared(&self.relays, &self.tools),
+            )
         {
             self.task = None;
         }
@@ -278,13 +299,14 @@ impl Agent {
                 window,
                 pack,
                 scratch,
+                chips,
             } => {
                 self.pack = pack;
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
                 self.filing.use_place(scratch);
-                self.facts();
+                self.look_for_chips(chips);
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
                 id,
@@ -326,7 +348,12 @@ impl Agent {
                     });
                 }
                 if let Some(running) = self.task.as_mut().filter(|running| running.id() == task) {
-                    running.end(kill, Instant::now(), &self.root, &self.relays.pids());
+                    running.end(
+                        kill,
+                        Instant::now(),
+                        &self.root,
+                        &spared(&self.relays, &self.tools),
+                    );
                 }
             }
             ToAgent::Open { channel, process } => {
@@ -340,10 +367,34 @@ impl Agent {
             },
             ToAgent::Credit { bytes } => self.credit.give(bytes),
             ToAgent::MonitorStart { interval_ns } => {
-                self.sampling().start(Duration::from_nanos(interval_ns));
+                let interval = Duration::from_nanos(interval_ns);
+                self.sampling().start(interval);
+                if let Some(chips) = &self.chips {
+                    chips.start(interval);
+                }
             }
-            ToAgent::MonitorStop { task } => self.sampling().stop(task),
+            ToAgent::MonitorStop { task } => {
+                let sampling = self.sampling().clone();
+                match &self.chips {
+                    Some(chips) => chips.stop(task, &sampling),
+                    None => sampling.stop(task, ToolUse::default()),
+                }
+            }
         }
+    }
+
+    /// Has the chips looked for; what the machine is can be told when that is over.
+    fn look_for_chips(&mut self, watch: ChipWatch) {
+        if watch == ChipWatch::default() {
+            return self.facts(Found::default());
+        }
+        self.chips = Some(Chips::look(
+            watch,
+            self.clock,
+            self.started,
+            self.outbox.clone(),
+            self.inputs.clone(),
+        ));
     }
 
     fn sampling(&mut self) -> &Sampling {
@@ -353,12 +404,17 @@ impl Agent {
         })
     }
 
-    fn facts(&mut self) {
+    fn facts(&mut self, found: Found) {
         let monitor = Monitor::open(&self.root);
+        let absent = monitor.absent().iter().cloned().chain(found.absent);
         self.outbox.send(&FromAgent::Facts {
-            facts: Box::new(flagperf_host::facts(&self.root)),
+            facts: Box::new(MachineFacts {
+                chips: found.chips,
+                ..flagperf_host::facts(&self.root)
+            }),
             series: monitor.series().to_vec(),
-            absent: monitor.absent().to_vec(),
+            chip_series: found.series,
+            absent: absent.collect(),
             address: flagperf_host::address(&self.root),
             free_port: free_port(),
             place: flagperf_host::place(&self.root),
@@ -371,6 +427,11 @@ impl Agent {
     pub(crate) fn refuse(&self, task: TaskId, reason: String) {
         self.outbox.send(&FromAgent::Refused { task, reason });
     }
+}
+
+/// Processes of the agent that are no part of a task.
+fn spared(relays: &Relays, tools: &Tools) -> Vec<u32> {
+    relays.pids().into_iter().chain(tools.pids()).collect()
 }
 
 /// A TCP port that nobody listens on now.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_container::{Labels, Refusal};
-use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, Plan, StepKind, StepOutcome};
+use flagperf_model::{ChipFacts, ContainerPlan, EngineKind, NodeSpec, Plan, StepKind, StepOutcome};
 use flagperf_transport::{Events, Session, Terms};
 use flagperf_wire::ToAgent;
 use tokio::sync::{mpsc, watch};
@@ -53,6 +53,7 @@ pub(crate) struct Host {
     rank: u32,
     session: Session,
     events: Events,
+    chips: Vec<ChipFacts>,
     terms: Terms,
     next_task: u32,
     engine: Option<EngineKind>,
@@ -185,6 +186,7 @@ fn host(node: Node) -> Option<Host> {
         rank: node.rank,
         session: node.session,
         events: node.events,
+        chips: node.facts.chips,
         terms: node.terms?,
         next_task: 1,
         engine: None,
@@ -266,6 +268,8 @@ async fn one(
         StepKind::StartContainer => {
             let terms = Terms {
                 scratch: None,
+                // The container is made for the node's chips, and its image may lack their tool.
+                chips: Arc::new(host.terms.chips.where_known(&host.chips)),
                 ..host.terms.clone()
             };
             let starting = container::start(host, plan, name.clone(), labels, &terms);

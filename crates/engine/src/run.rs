@@ -168,6 +168,8 @@ pub async fn run(
                 consumer.take(&Emission::Series {
                     node: &node.spec.name,
                     series: &node.series,
+                    chips: &node.facts.chips,
+                    chip_series: &node.chip_series,
                     absent: &node.absent,
                 });
             }

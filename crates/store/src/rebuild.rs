@@ -148,7 +148,10 @@ fn blank(directory: &Path, events: &[Event], missing: Option<&mut Vec<String>>) 
             run: run.clone(),
             nodes: Vec::new(),
             environment: Environment::default(),
-            monitor: MonitorSpec { interval_ns: 0 },
+            monitor: MonitorSpec {
+                interval_ns: 0,
+                vendor: None,
+            },
             duration_s: None,
             master_port: None,
             cases: Vec::new(),

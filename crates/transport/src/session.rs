@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flagperf_model::{ClockOffset, Timestamp};
+use flagperf_model::{ChipWatch, ClockOffset, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, Timing, ToAgent, TreeId};
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -51,6 +51,8 @@ pub struct Terms {
     pub pack: bool,
     /// Directory of the node for the files of cases; absent for the system's own place for such.
     pub scratch: Option<String>,
+    /// The chips that it looks for.
+    pub chips: Arc<ChipWatch>,
     /// The version that the agent must have.
     pub version: &'static str,
 }
@@ -312,6 +314,7 @@ impl Session {
             window: terms.window,
             pack: terms.pack,
             scratch: terms.scratch.clone(),
+            chips: ChipWatch::clone(&terms.chips),
         }));
         tokio::spawn(write_requests(
             stdin,

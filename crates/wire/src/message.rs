@@ -1,7 +1,8 @@
 //! The messages. `docs/protocol.md` tells the conversation they make.
 
 use flagperf_model::{
-    Absent, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl, Timestamp,
+    Absent, ChipWatch, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -76,6 +77,8 @@ pub enum ToAgent {
         pack: bool,
         /// Directory for the files of this session; absent for the system's own place for such.
         scratch: Option<String>,
+        /// The chips to look for.
+        chips: ChipWatch,
     },
     /// Still here, and what does your clock say? Answered by [`FromAgent::Pong`] at once.
     Ping {
@@ -159,9 +162,9 @@ pub enum ToAgent {
         /// How many.
         bytes: u64,
     },
-    /// Begin to sample; answered by [`FromAgent::Samples`] from time to time.
+    /// Begin to sample; answered by [`FromAgent::Samples`] and [`FromAgent::ChipSamples`] from time to time.
     MonitorStart {
-        /// Nanoseconds from one sample to the next.
+        /// Nanoseconds from one sample to the next; chips are sampled no faster than their tool can.
         interval_ns: u64,
     },
     /// Stop sampling; answered by the last samples and [`FromAgent::MonitorStopped`].
@@ -248,6 +251,8 @@ pub enum FromAgent {
         facts: Box<MachineFacts>,
         /// The series that [`FromAgent::Samples`] will carry, in the order of its columns.
         series: Vec<SeriesDecl>,
+        /// The series of chips that [`FromAgent::ChipSamples`] will carry, in the order of its columns.
+        chip_series: Vec<SeriesDecl>,
         /// The series that there are not, and why.
         absent: Vec<Absent>,
         /// The address that others most likely reach it at, if it has any but loopback.
@@ -360,6 +365,11 @@ pub enum FromAgent {
     },
     /// Samples, in the order of the series in [`FromAgent::Facts`].
     Samples {
+        /// Some moments.
+        block: SampleBlock,
+    },
+    /// Samples of the chips, at moments of their own, in the order of their series in [`FromAgent::Facts`].
+    ChipSamples {
         /// Some moments.
         block: SampleBlock,
     },

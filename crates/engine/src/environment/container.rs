@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::desk::{Command, Desk};
 use super::image::{process, removal, removal_when_made};
 use super::{Host, StepError};
-use crate::node::{Node, facts_of};
+use crate::node::{Node, facts_of, looking};
 
 /// The first channel of a session leads into the container.
 const INTO: ChannelId = ChannelId(0);
@@ -122,7 +122,7 @@ pub(super) async fn start(
         host.rank,
         through.session,
         through.events,
-        terms.patience,
+        terms.patience + looking(terms),
     )
     .await
     .map_err(|bad| StepError::plain(bad.reason))

@@ -102,6 +102,7 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             environment: Environment::Host,
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
+                vendor: None,
             },
             duration_s: None,
             master_port: None,
@@ -115,6 +116,7 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             bad: None,
             steps: Vec::new(),
             series: Vec::new(),
+            chip_series: Vec::new(),
             absent: Vec::new(),
         }],
         results: Vec::new(),
@@ -306,6 +308,7 @@ pub(crate) fn passing_case(recorder: &mut Recorder, planned: &PlannedCase, at: i
                 wall_s: 10.0,
                 samples: 10,
                 late: 0,
+                ..MonitorCost::default()
             },
         },
     ));
