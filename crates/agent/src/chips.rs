@@ -7,11 +7,13 @@
 
 mod desk;
 mod find;
+mod run;
 mod sampler;
+mod timeline;
 mod warnings;
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,8 +95,15 @@ impl Chips {
         inputs: Sender<Input>,
     ) -> Self {
         let (notes, received) = channel();
-        let own = notes.clone();
-        thread::spawn(move || live(&watch, clock, started, outbox, inputs, own, received));
+        let mut desk = Desk::new(notes.clone(), received, inputs.clone());
+        thread::spawn(move || {
+            let (sampled, found) = find::look(&mut desk, &watch);
+            if inputs.send(Input::Chips(found)).is_ok()
+                && let Some(sampled) = sampled
+            {
+                live(desk, Sampler::new(sampled, clock, started, outbox));
+            }
+        });
         Self { notes }
     }
 
@@ -115,22 +124,8 @@ impl Chips {
     }
 }
 
-fn live(
-    watch: &ChipWatch,
-    clock: ClockAnchor,
-    started: Instant,
-    outbox: Outbox,
-    inputs: Sender<Input>,
-    notes: Sender<Note>,
-    received: Receiver<Note>,
-) {
-    let mut desk = Desk::new(notes, received, inputs.clone());
-    let (sampled, found) = find::look(&mut desk, watch);
-    if inputs.send(Input::Chips(found)).is_err() {
-        return;
-    }
-    let Some(sampled) = sampled else { return };
-    let mut sampler = Sampler::new(sampled, clock, started, outbox);
+/// Samples whenever that is asked for, until the session is over.
+fn live(mut desk: Desk, mut sampler: Sampler) {
     loop {
         match desk.wait(None) {
             Heard::Order(Order::Start { interval }) => {

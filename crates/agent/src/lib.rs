@@ -27,6 +27,7 @@ mod spawn;
 mod starting;
 mod task;
 mod tools;
+mod watching;
 
 pub use ending::end_everything_below;
 pub use serve::{AgentError, serve, stay};

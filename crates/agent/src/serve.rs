@@ -7,22 +7,22 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flagperf_host::{Monitor, Root};
-use flagperf_model::{ChipWatch, Limits, MachineFacts, ProcessSpec, Timestamp};
+use flagperf_host::Root;
+use flagperf_model::{Limits, ProcessSpec, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, TaskEnd, TaskId, Timing, ToAgent};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::at_end::AtEnd;
 use crate::channel::{Credit, Outbox, start_reader, start_writer};
-use crate::chips::{Chips, Found};
+use crate::chips::Chips;
 use crate::ending::end_everything_below;
 use crate::filing::{Filing, Prepared};
 use crate::input::Input;
 use crate::mono_ns;
 use crate::reaper::Reaper;
 use crate::relay::Relays;
-use crate::sampling::{Sampling, ToolUse};
+use crate::sampling::Sampling;
 use crate::task::Task;
 use crate::tools::Tools;
 
@@ -157,9 +157,9 @@ fn anchor() -> ClockAnchor {
 
 /// The agent's state.
 pub(crate) struct Agent {
-    root: Root,
-    started: Instant,
-    clock: ClockAnchor,
+    pub(crate) root: Root,
+    pub(crate) started: Instant,
+    pub(crate) clock: ClockAnchor,
     timing: Timing,
     next_heartbeat: Instant,
     last_tick: Instant,
@@ -171,11 +171,11 @@ pub(crate) struct Agent {
     pub(crate) outbox: Outbox,
     pub(crate) inputs: Sender<Input>,
     pub(crate) reaper: Reaper,
-    sampling: Option<Sampling>,
+    pub(crate) sampling: Option<Sampling>,
     /// Status tools that run.
     tools: Tools,
     /// Who samples the chips, if there are any.
-    chips: Option<Chips>,
+    pub(crate) chips: Option<Chips>,
     /// True if output is worth compressing.
     pub(crate) pack: bool,
     /// The task that is made ready.
@@ -226,13 +226,8 @@ impl Agent {
                     }
                 }
                 Ok(Input::StreamEnded(channel)) => self.relays.stream_ended(channel),
-                Ok(Input::StartTool(order)) => self.tools.start(order, &self.reaper),
-                Ok(Input::Chips(found)) => {
-                    if found.chips.is_empty() {
-                        self.chips = None;
-                    }
-                    self.facts(found);
-                }
+                Ok(Input::StartTool(order)) => self.tools.start(&order, &self.reaper),
+                Ok(Input::Chips(found)) => self.facts(found),
                 Ok(Input::Reaped { pid, end, cpu_s }) => {
                     if !self.relays.reaped(pid, &end)
                         && !self.tools.reaped(pid, &end, cpu_s)
@@ -366,62 +361,9 @@ impl Agent {
                 None => self.at_end.forget(undo),
             },
             ToAgent::Credit { bytes } => self.credit.give(bytes),
-            ToAgent::MonitorStart { interval_ns } => {
-                let interval = Duration::from_nanos(interval_ns);
-                self.sampling().start(interval);
-                if let Some(chips) = &self.chips {
-                    chips.start(interval);
-                }
-            }
-            ToAgent::MonitorStop { task } => {
-                let sampling = self.sampling().clone();
-                match &self.chips {
-                    Some(chips) => chips.stop(task, &sampling),
-                    None => sampling.stop(task, ToolUse::default()),
-                }
-            }
+            ToAgent::MonitorStart { interval_ns } => self.start_monitors(interval_ns),
+            ToAgent::MonitorStop { task } => self.stop_monitors(task),
         }
-    }
-
-    /// Has the chips looked for; what the machine is can be told when that is over.
-    fn look_for_chips(&mut self, watch: ChipWatch) {
-        if watch == ChipWatch::default() {
-            return self.facts(Found::default());
-        }
-        self.chips = Some(Chips::look(
-            watch,
-            self.clock,
-            self.started,
-            self.outbox.clone(),
-            self.inputs.clone(),
-        ));
-    }
-
-    fn sampling(&mut self) -> &Sampling {
-        self.sampling.get_or_insert_with(|| {
-            let monitor = Monitor::open(&self.root);
-            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
-        })
-    }
-
-    fn facts(&mut self, found: Found) {
-        let monitor = Monitor::open(&self.root);
-        let absent = monitor.absent().iter().cloned().chain(found.absent);
-        self.outbox.send(&FromAgent::Facts {
-            facts: Box::new(MachineFacts {
-                chips: found.chips,
-                ..flagperf_host::facts(&self.root)
-            }),
-            series: monitor.series().to_vec(),
-            chip_series: found.series,
-            absent: absent.collect(),
-            address: flagperf_host::address(&self.root),
-            free_port: free_port(),
-            place: flagperf_host::place(&self.root),
-        });
-        self.sampling.get_or_insert_with(|| {
-            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
-        });
     }
 
     pub(crate) fn refuse(&self, task: TaskId, reason: String) {
@@ -432,10 +374,4 @@ impl Agent {
 /// Processes of the agent that are no part of a task.
 fn spared(relays: &Relays, tools: &Tools) -> Vec<u32> {
     relays.pids().into_iter().chain(tools.pids()).collect()
-}
-
-/// A TCP port that nobody listens on now.
-fn free_port() -> Option<u16> {
-    let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).ok()?;
-    Some(listener.local_addr().ok()?.port())
 }

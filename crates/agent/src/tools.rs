@@ -48,9 +48,9 @@ struct Tool {
 
 impl Tools {
     /// Starts one.
-    pub(crate) fn start(&mut self, order: Order, reaper: &Reaper) {
+    pub(crate) fn start(&mut self, order: &Order, reaper: &Reaper) {
         let started = reaper.spawning(|| {
-            let started = start(&order)?;
+            let started = start(order)?;
             reaper.count(started.pid);
             Ok(started)
         });

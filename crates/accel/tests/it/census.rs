@@ -100,10 +100,8 @@ index, uuid, power.draw [W], temperature.gpu, utilization.gpu [%]
 #[test]
 fn nobody_and_too_many() {
     assert_eq!(census("nvidia", "nvidia-smi", &[]), None);
-    let mut text = "index, temperature.gpu\n".to_owned();
-    for index in 0..2000 {
-        text += &format!("{index}, 40\n");
-    }
+    let rows: Vec<String> = (0..2000).map(|index| format!("{index}, 40\n")).collect();
+    let text = format!("index, temperature.gpu\n{}", rows.concat());
     assert_eq!(census("nvidia", "nvidia-smi", &read(&text)), None);
 }
 

@@ -1,38 +1,24 @@
 //! Where the notes about a tool come together: one run of it at a time, from its start to its end.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, PipeReader, Read};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use flagperf_accel::StatusReader;
-use flagperf_host::{Root, process};
-use flagperf_model::{FIELDS, INTERVAL_MS, ProcessSpec, StatusTool};
-use flagperf_wire::ProcessEnd;
-use rustix::process::Signal;
+use flagperf_model::StatusTool;
 
+use super::run::{Run, cost, end, process_of, pump};
 use super::{Note, Order};
-use crate::channel::Credit;
-use crate::ending::{belonging, living_below, signal_all};
 use crate::input::Input;
 use crate::tools;
-
-/// Bytes of lines that may wait for this thread. A tool that writes more is held up.
-const WAITING: u64 = 256 << 10;
-
-/// Bytes of a line that are looked at.
-const LONGEST_LINE: usize = 64 << 10;
 
 /// When a tool has ended, what is still in its pipe is waited for this long; then whoever else holds it is ended.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// A tool that SIGKILL has not ended within this time waits in the kernel.
 const UNKILLABLE: Duration = Duration::from_millis(500);
-
-/// Characters of a tool's words that are told.
-const WORDS: usize = 200;
 
 /// What was heard.
 pub(super) enum Heard {
@@ -50,58 +36,14 @@ pub(super) enum Heard {
     Gone,
 }
 
-/// One run of a tool.
-pub(super) struct Run {
-    id: u64,
-    /// Process id and start, once it has started.
-    process: Option<(u32, u64)>,
-    /// When it was asked for.
-    pub(super) begun: Instant,
-    pub(super) reader: StatusReader,
-    /// Lines since the last that was of use.
-    pub(super) lines: usize,
-    /// The first line that the reader could do nothing with.
-    words: Option<String>,
-    credit: Arc<Credit>,
-    closed: bool,
-    /// How it ended, and when that was heard.
-    end: Option<(ProcessEnd, Instant)>,
-}
-
-impl Run {
-    /// Remembers a line that the reader could do nothing with.
-    pub(super) fn note(&mut self, line: &str) {
-        let line = line.trim();
-        if self.words.is_none() && !line.is_empty() {
-            let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-            self.words = Some(line.chars().take(WORDS).map(visible).collect());
-        }
-    }
-
-    /// How it ended, in words: `failed (exit status 9): …`.
-    pub(super) fn ending(&self) -> String {
-        let end = match self.end {
-            Some((ProcessEnd::Status(0), _)) if self.words.is_none() => {
-                return "printed nothing".to_owned();
-            }
-            Some((ProcessEnd::Status(0), _)) => "printed nothing that can be read".to_owned(),
-            Some((ProcessEnd::Status(status), _)) => format!("failed (exit status {status})"),
-            Some((ProcessEnd::Signal(signal), _)) => format!("was ended by signal {signal}"),
-            Some((ProcessEnd::NotStarted { .. }, _)) | None => "ended".to_owned(),
-        };
-        match &self.words {
-            Some(words) => format!("{end}: {words}"),
-            None => end,
-        }
-    }
-}
-
 /// The place.
 pub(super) struct Desk {
     notes: Sender<Note>,
     received: Receiver<Note>,
     inputs: Sender<Input>,
     next: u64,
+    /// True once nobody is there to start a tool: the session is over.
+    gone: bool,
     /// Orders that came while none could be taken.
     later: VecDeque<Order>,
     /// True while none can.
@@ -123,6 +65,7 @@ impl Desk {
             received,
             inputs,
             next: 0,
+            gone: false,
             later: VecDeque::new(),
             busy: false,
             stuck: BTreeSet::new(),
@@ -164,21 +107,8 @@ impl Desk {
             search: tool.search.clone(),
             notes: self.notes.clone(),
         };
-        // If nobody takes it, the session is over, which `wait` will find.
-        let _ = self.inputs.send(Input::StartTool(order));
-        let credit = Arc::new(Credit::new());
-        credit.give(WAITING);
-        Some(Run {
-            id: self.next,
-            process: None,
-            begun: Instant::now(),
-            reader,
-            lines: 0,
-            words: None,
-            credit,
-            closed: false,
-            end: None,
-        })
+        self.gone = self.inputs.send(Input::StartTool(order)).is_err();
+        Some(Run::new(self.next, reader))
     }
 
     /// Waits for an order alone.
@@ -189,6 +119,9 @@ impl Desk {
     /// Waits for what comes next, of a run or of the controller.
     pub(super) fn hear(&mut self, mut run: Option<&mut Run>, until: Option<Instant>) -> Heard {
         loop {
+            if self.gone {
+                return Heard::Gone;
+            }
             let draining = run.as_ref().and_then(|run| {
                 let (_, at) = run.end.as_ref()?;
                 Some(*at + DRAIN)
@@ -198,7 +131,7 @@ impl Desk {
                 && (run.closed || draining.is_some_and(|end| Instant::now() >= end))
             {
                 if !run.closed {
-                    self.signal(run);
+                    run.signal();
                 }
                 return Heard::Over;
             }
@@ -312,7 +245,7 @@ impl Desk {
             return true;
         }
         if run.end.is_none() {
-            self.signal(&run);
+            run.signal();
         }
         // Its lines are of no use any more, and must not hold up who reads them.
         run.credit.give(1 << 40);
@@ -331,91 +264,4 @@ impl Desk {
         }
         ended
     }
-
-    /// SIGKILL to a run's process and all that belongs to it.
-    fn signal(&self, run: &Run) {
-        if let Some(process) = run.process {
-            end(process);
-        }
-    }
-}
-
-/// SIGKILL to a process, if it is still the same one, to all below it, and to all of the group that it began: its
-/// children are the agent's own once it has ended.
-fn end((pid, starttime): (u32, u64)) {
-    let root = Root::new("/");
-    if process(&root, pid).is_some_and(|now| now.starttime != starttime) {
-        return;
-    }
-    let processes = living_below(&root, std::process::id());
-    let own: Vec<_> = belonging(&processes, &[pid])
-        .filter(|(_, belongs)| *belongs)
-        .map(|(process, _)| process.clone())
-        .collect();
-    signal_all(&root, &own, Signal::KILL);
-}
-
-/// The process of a tool.
-fn process_of(tool: &StatusTool, fields: &[String], interval: Option<Duration>) -> ProcessSpec {
-    let fields = fields.join(",");
-    let command = tool
-        .command
-        .iter()
-        .map(|word| word.replace(FIELDS, &fields));
-    let repeat = interval.map(|interval| interval.as_millis().max(1).to_string());
-    let repeat = repeat.iter().flat_map(|millis| {
-        let words = tool.repeat.iter();
-        words.map(|word| word.replace(INTERVAL_MS, millis))
-    });
-    let argv = command.chain(repeat).collect();
-    let mut env = tool.env.clone();
-    // Numbers and words as its reader knows them, whatever the language of the machine.
-    env.insert("LC_ALL".to_owned(), "C".to_owned());
-    ProcessSpec {
-        rank: 0,
-        argv,
-        env,
-        cwd: None,
-        cpus: Vec::new(),
-    }
-}
-
-/// What a line costs of what may wait.
-fn cost(line: &str) -> u64 {
-    line.len() as u64 + 64
-}
-
-/// Starts the thread that reads a tool's pipe.
-fn pump(run: u64, mut output: PipeReader, credit: Arc<Credit>, notes: Sender<Note>) {
-    thread::spawn(move || {
-        let mut bytes = vec![0; 16 << 10];
-        let mut line: Vec<u8> = Vec::new();
-        let say = |at, line: &mut Vec<u8>| {
-            let text = String::from_utf8_lossy(line).into_owned();
-            line.clear();
-            credit.spend(cost(&text));
-            let line = text;
-            notes.send(Note::Line { run, at, line }).is_ok()
-        };
-        'reading: loop {
-            let count = match output.read(&mut bytes) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => break,
-            };
-            let at = Instant::now();
-            for piece in bytes[..count].split_inclusive(|byte| *byte == b'\n') {
-                let room = LONGEST_LINE.saturating_sub(line.len());
-                line.extend_from_slice(&piece[..piece.len().min(room)]);
-                if piece.ends_with(b"\n") && !say(at, &mut line) {
-                    break 'reading;
-                }
-            }
-        }
-        if !line.is_empty() {
-            say(Instant::now(), &mut line);
-        }
-        let _ = notes.send(Note::Closed { run });
-    });
 }

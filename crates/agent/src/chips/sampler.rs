@@ -9,17 +9,15 @@
 use std::time::{Duration, Instant};
 
 use flagperf_accel::ChipReading;
-use flagperf_model::SampleBlock;
-use flagperf_wire::{ClockAnchor, FromAgent, TaskId};
+use flagperf_wire::{ClockAnchor, TaskId};
 
-use super::desk::{Desk, Heard, Run};
+use super::desk::{Desk, Heard};
+use super::run::Run;
+use super::timeline::Timeline;
 use super::warnings::Warnings;
 use super::{Order, Sampled};
 use crate::channel::Outbox;
 use crate::sampling::{Sampling, ToolUse};
-
-/// Samples are sent on when the oldest is this old, so that a cut-off run has lost no more.
-const SEND_AFTER: Duration = Duration::from_secs(1);
 
 /// Longest time until a tool that failed is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -37,15 +35,9 @@ const HOLDS_BACK: u32 = 8;
 /// What a sample that came too close counts for, against 1 for one that did not.
 const CLOSE: u32 = 3;
 
-/// Gaps that are written at a time.
-const MOST_GAPS: usize = 1000;
-
 pub(super) struct Sampler {
     sampled: Sampled,
-    clock: ClockAnchor,
-    /// The agent's start, at which `clock` was read.
-    started: Instant,
-    outbox: Outbox,
+    timeline: Timeline,
     warnings: Warnings,
     /// True as long as the tool is let go on by itself.
     repeats: bool,
@@ -53,7 +45,6 @@ pub(super) struct Sampler {
     has_repeated: bool,
     /// How much speaks for it that the tool holds back what it prints.
     held_back: u32,
-    used: ToolUse,
 }
 
 /// A sample that is coming in.
@@ -78,13 +69,8 @@ struct Stretch<'a> {
     /// When its silence is too long.
     silent: Instant,
     pause: Duration,
-    /// The moment of the last sample or gap, and the usual time between two.
-    last: Instant,
-    period: Duration,
     /// When the last sample began to come in, also if it was of no use.
     came: Option<Instant>,
-    block: SampleBlock,
-    sent: Instant,
 }
 
 impl Sampler {
@@ -94,16 +80,20 @@ impl Sampler {
         started: Instant,
         outbox: Outbox,
     ) -> Self {
+        let timeline = Timeline::new(
+            clock,
+            started,
+            outbox.clone(),
+            sampled.census.series.len(),
+            Duration::from_nanos(sampled.tool.timeout_ns),
+        );
         Self {
             repeats: !sampled.tool.repeat.is_empty(),
             sampled,
-            clock,
-            started,
-            warnings: Warnings::new(outbox.clone()),
-            outbox,
+            timeline,
+            warnings: Warnings::new(outbox),
             has_repeated: false,
             held_back: 0,
-            used: ToolUse::default(),
         }
     }
 
@@ -116,6 +106,7 @@ impl Sampler {
         let now = Instant::now();
         let interval = interval.max(Duration::from_nanos(self.sampled.tool.interval_ns));
         self.warnings.begin();
+        self.timeline.begin(now, interval);
         let mut stretch = Stretch {
             of: self,
             interval,
@@ -125,11 +116,7 @@ impl Sampler {
             begin: now,
             silent: now,
             pause: Duration::from_secs(1),
-            last: now,
-            period: interval,
             came: None,
-            block: SampleBlock::default(),
-            sent: now,
         };
         loop {
             let due = stretch.work(desk, Instant::now());
@@ -157,9 +144,10 @@ impl Sampler {
 
     /// What has been used since this was asked last.
     pub(super) fn used(&mut self, desk: &mut Desk) -> ToolUse {
-        let mut used = std::mem::take(&mut self.used);
-        used.cpu_s = desk.take_cpu_s();
-        used
+        ToolUse {
+            cpu_s: desk.take_cpu_s(),
+            ..self.timeline.take_counts()
+        }
     }
 
     fn warn(&mut self, what: &str) {
@@ -183,18 +171,14 @@ impl Stretch<'_> {
             self.start(desk, now);
         }
         self.gaps(now);
-        if now.duration_since(self.sent) >= SEND_AFTER {
-            self.send(now);
-        }
+        let send = self.of.timeline.send_if_due(now);
         let next = if self.run.is_some() {
             self.silent
         } else {
             self.begin
         };
-        let dues = [self.settled(), Some(next), Some(self.sent + SEND_AFTER)];
-        // Never in the past, and never so far off that gaps come late.
-        let due = dues.into_iter().flatten().min().unwrap_or(next);
-        due.clamp(now, now + SEND_AFTER)
+        let due = [self.settled(), Some(next)].into_iter().flatten();
+        due.fold(send, Instant::min).max(now)
     }
 
     /// When the sample that is coming in can be taken for complete and apart from the next.
@@ -299,45 +283,16 @@ impl Stretch<'_> {
         if pending.stale {
             return;
         }
-        self.gaps(pending.at);
         let row = self.of.sampled.census.row(&pending.readings);
-        let period = pending.at.saturating_duration_since(self.last);
-        self.push(pending.at, row);
-        self.of.used.samples += 1;
+        self.of.timeline.sample(pending.at, row);
         self.of.held_back = self.of.held_back.saturating_sub(1);
-        let longest = Duration::from_nanos(self.of.sampled.tool.timeout_ns).max(self.interval);
-        self.period = period.clamp(self.interval, longest);
         self.pause = Duration::from_secs(1);
     }
 
-    /// Writes a gap for each moment at which a sample should have come and has not.
-    fn gaps(&mut self, until: Instant) {
-        let until = self
-            .pending
-            .as_ref()
-            .map_or(until, |pending| until.min(pending.at));
-        for _ in 0..MOST_GAPS {
-            if until < self.last + 2 * self.period {
-                return;
-            }
-            let at = self.last + self.period;
-            let row = vec![None; self.of.sampled.census.series.len()];
-            self.push(at, row);
-            self.of.used.gaps += 1;
-        }
-    }
-
-    fn push(&mut self, at: Instant, row: Vec<Option<i64>>) {
-        // Moments of a block rise, whatever the threads did.
-        let at = at.max(self.last);
-        self.last = at;
-        let since = at.saturating_duration_since(self.of.started);
-        let moment = self.of.clock.unix.plus_nanos(since.as_nanos() as i64);
-        self.block.times.push(moment);
-        self.block.columns.resize_with(row.len(), Vec::new);
-        for (column, value) in self.block.columns.iter_mut().zip(row) {
-            column.push(value);
-        }
+    /// Writes the gaps there are until now, or until the sample that is coming in.
+    fn gaps(&mut self, now: Instant) {
+        let until = self.pending.as_ref().map_or(now, |pending| pending.at);
+        self.of.timeline.gaps(until);
     }
 
     /// The tool has ended by itself.
@@ -399,18 +354,10 @@ impl Stretch<'_> {
             .warn(&format!("{reason}; the series of chips have a gap"));
     }
 
-    fn send(&mut self, now: Instant) {
-        self.sent = now;
-        if !self.block.times.is_empty() {
-            let block = std::mem::take(&mut self.block);
-            self.of.outbox.send(&FromAgent::ChipSamples { block });
-        }
-    }
-
     fn finish(&mut self, desk: &mut Desk) {
         self.leave(desk);
         let now = Instant::now();
         self.gaps(now);
-        self.send(now);
+        self.of.timeline.send(now);
     }
 }

@@ -60,13 +60,19 @@ impl Consumer for Listeners {
             Emission::Series {
                 node,
                 series,
+                chips,
+                chip_series,
                 absent,
             } => {
                 self.recorder
                     .node_series(node, series.to_vec(), absent.to_vec());
+                self.recorder.node_chips(node, chips, chip_series.to_vec());
             }
             Emission::StepOutput { node, step, bytes } => {
                 self.recorder.step_output(*node as u32, *step, bytes);
+            }
+            Emission::ChipSamples { node, block } => {
+                self.recorder.chip_samples(*node as u32, block);
             }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);

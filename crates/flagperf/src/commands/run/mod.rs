@@ -10,6 +10,7 @@ mod inventory;
 mod meeting;
 mod resume;
 mod signals;
+mod vendor;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -87,7 +88,8 @@ pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>
     };
     let inventory = inventory::inventory(args, &container).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+    let chips = Arc::default();
+    match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
         BroughtUp::Interrupted => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }
@@ -106,6 +108,7 @@ fn raise_file_limit() {
 async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut interrupts = signals::listen().map_err(Failure::internal)?;
     let started = now();
+    let chips = vendor::watch(args.vendor_directory.as_deref(), args.vendor.as_deref())?;
     let mut inventory = tokio::select! {
         inventory = inventory::inventory(&args.nodes, &args.container) => inventory?,
         _ = interrupts.recv() => return Ok(nothing_started()),
@@ -113,10 +116,11 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut directories = Trees::new();
     let words = container::settle(&mut inventory, &mut directories)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
-        BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => return Ok(nothing_started()),
-    };
+    let (nodes, bad) =
+        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+            BroughtUp::Done(nodes, bad) => (nodes, bad),
+            BroughtUp::Interrupted => return Ok(nothing_started()),
+        };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
@@ -193,6 +197,9 @@ fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
         listeners
             .recorder
             .node_series(&node.spec.name, node.series.clone(), node.absent.clone());
+        listeners
+            .recorder
+            .node_chips(&node.spec.name, &node.facts.chips, node.chip_series.clone());
     }
     for node in bad {
         tell(listeners, now(), EventKind::NodeBad(node));
@@ -315,6 +322,7 @@ async fn plan(
     })
     .map_err(Failure::usage)?;
     plan.master_port = inventory.master_port;
+    plan.monitor.vendor.clone_from(&args.vendor);
     Ok(plan)
 }
 
@@ -339,6 +347,9 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
             bad: bad.iter().find(|bad| bad.node == spec.name).cloned(),
             steps: Vec::new(),
             series: node.map(|node| node.series.clone()).unwrap_or_default(),
+            chip_series: node
+                .map(|node| node.chip_series.clone())
+                .unwrap_or_default(),
             absent: node.map(|node| node.absent.clone()).unwrap_or_default(),
         }
     };
