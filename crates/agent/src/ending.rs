@@ -1,5 +1,6 @@
 //! Finding and ending everything below a process.
 
+use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,24 @@ pub(crate) fn living_below(root: &Root, pid: u32) -> Vec<ProcessStat> {
     let mut processes = descendants(root, pid);
     processes.retain(|process| !matches!(process.state, 'Z' | 'X'));
     processes
+}
+
+/// Which of these processes, each after its parent, are one of `roots`, or below one, or in the process group that
+/// one of them began. A group outlives the process that began it.
+pub(crate) fn belonging<'p>(
+    processes: &'p [ProcessStat],
+    roots: &[u32],
+) -> impl Iterator<Item = (&'p ProcessStat, bool)> {
+    let mut inside: HashSet<u32> = roots.iter().copied().collect();
+    processes.iter().map(move |process| {
+        let belongs = inside.contains(&process.pid)
+            || inside.contains(&process.ppid)
+            || inside.contains(&process.group);
+        if belongs {
+            inside.insert(process.pid);
+        }
+        (process, belongs)
+    })
 }
 
 /// Sends a signal to each process, if it is still the same one: a process id may have gone to

@@ -2,7 +2,9 @@
 
 use flagperf_wire::{ChannelId, ProcessEnd, ToAgent};
 
+use crate::chips::Found;
 use crate::filing::Prepared;
+use crate::tools::Order;
 
 /// Something that happened to the agent.
 #[derive(Debug)]
@@ -20,11 +22,17 @@ pub(crate) enum Input {
     },
     /// A process behind a channel has closed one of its output streams.
     StreamEnded(ChannelId),
+    /// A status tool is to be started.
+    StartTool(Order),
+    /// Chips were looked for.
+    Chips(Found),
     /// A child ended and was reaped.
     Reaped {
         /// Its process id.
         pid: u32,
         /// How it ended.
         end: ProcessEnd,
+        /// Processor time of it and its children, in seconds, where somebody had asked for it.
+        cpu_s: Option<f64>,
     },
 }

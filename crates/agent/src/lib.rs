@@ -11,6 +11,7 @@
 
 mod at_end;
 mod channel;
+mod chips;
 mod cleaning;
 mod collect;
 mod ending;
@@ -26,6 +27,8 @@ mod serve;
 mod spawn;
 mod starting;
 mod task;
+mod tools;
+mod watching;
 
 pub use ending::end_everything_below;
 pub use serve::{AgentError, serve, stay};

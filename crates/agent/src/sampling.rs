@@ -14,13 +14,24 @@ use crate::channel::Outbox;
 const SEND_AFTER: Duration = Duration::from_secs(1);
 
 /// The thread's controls.
+#[derive(Debug, Clone)]
 pub(crate) struct Sampling {
     orders: Sender<Order>,
 }
 
+/// What reading the chips has come to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ToolUse {
+    /// Processor time of their tool, in seconds.
+    pub(crate) cpu_s: f64,
+    pub(crate) samples: u64,
+    pub(crate) gaps: u64,
+}
+
+#[derive(Debug)]
 enum Order {
     Start { interval: Duration },
-    Stop { task: TaskId },
+    Stop { task: TaskId, tool: ToolUse },
 }
 
 impl Sampling {
@@ -57,9 +68,9 @@ impl Sampling {
         let _ = self.orders.send(Order::Start { interval });
     }
 
-    /// Takes a last sample and stops; `task` is the one that is over.
-    pub(crate) fn stop(&self, task: TaskId) {
-        let _ = self.orders.send(Order::Stop { task });
+    /// Takes a last sample and stops; `task` is the one that is over, `tool` what the chips' tool took meanwhile.
+    pub(crate) fn stop(&self, task: TaskId, tool: ToolUse) {
+        let _ = self.orders.send(Order::Stop { task, tool });
     }
 }
 
@@ -100,14 +111,14 @@ impl Sampler {
             }
             match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) | Ok(Order::Start { .. }) => {}
-                Ok(Order::Stop { task }) => break Some(task),
+                Ok(Order::Stop { task, tool }) => break Some((task, tool)),
                 Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
         self.sample();
         samples += 1;
         self.send();
-        let Some(task) = stopped_for else {
+        let Some((task, tool)) = stopped_for else {
             return false;
         };
         self.outbox.send(&FromAgent::MonitorStopped {
@@ -118,6 +129,9 @@ impl Sampler {
                 wall_s: began.elapsed().as_secs_f64(),
                 samples,
                 late,
+                tool_cpu_s: tool.cpu_s,
+                chip_samples: tool.samples,
+                chip_gaps: tool.gaps,
             },
         });
         true

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flagperf_host::{Monitor, Root};
+use flagperf_host::Root;
 use flagperf_model::{Limits, ProcessSpec, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, TaskEnd, TaskId, Timing, ToAgent};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 
 use crate::at_end::AtEnd;
 use crate::channel::{Credit, Outbox, start_reader, start_writer};
+use crate::chips::Chips;
 use crate::ending::end_everything_below;
 use crate::filing::{Filing, Prepared};
 use crate::input::Input;
@@ -23,6 +24,7 @@ use crate::reaper::Reaper;
 use crate::relay::Relays;
 use crate::sampling::Sampling;
 use crate::task::Task;
+use crate::tools::Tools;
 
 /// How long the agent tries to end what it started before it leaves all the same.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -98,6 +100,8 @@ pub fn serve(
         inputs,
         reaper,
         sampling: None,
+        tools: Tools::default(),
+        chips: None,
         pack: false,
         prepared: None,
         waiting: None,
@@ -153,9 +157,9 @@ fn anchor() -> ClockAnchor {
 
 /// The agent's state.
 pub(crate) struct Agent {
-    root: Root,
-    started: Instant,
-    clock: ClockAnchor,
+    pub(crate) root: Root,
+    pub(crate) started: Instant,
+    pub(crate) clock: ClockAnchor,
     timing: Timing,
     next_heartbeat: Instant,
     last_tick: Instant,
@@ -167,7 +171,11 @@ pub(crate) struct Agent {
     pub(crate) outbox: Outbox,
     pub(crate) inputs: Sender<Input>,
     pub(crate) reaper: Reaper,
-    sampling: Option<Sampling>,
+    pub(crate) sampling: Option<Sampling>,
+    /// Status tools that run.
+    tools: Tools,
+    /// Who samples the chips, if there are any.
+    pub(crate) chips: Option<Chips>,
     /// True if output is worth compressing.
     pub(crate) pack: bool,
     /// The task that is made ready.
@@ -218,8 +226,11 @@ impl Agent {
                     }
                 }
                 Ok(Input::StreamEnded(channel)) => self.relays.stream_ended(channel),
-                Ok(Input::Reaped { pid, end }) => {
+                Ok(Input::StartTool(order)) => self.tools.start(&order, &self.reaper),
+                Ok(Input::Chips(found)) => self.facts(found),
+                Ok(Input::Reaped { pid, end, cpu_s }) => {
                     if !self.relays.reaped(pid, &end)
+                        && !self.tools.reaped(pid, &end, cpu_s)
                         && let Some(task) = &mut self.task
                     {
                         task.reaped(pid, end, Instant::now(), &self.outbox);
@@ -253,7 +264,12 @@ impl Agent {
             self.start_task(waiting.task, &waiting.processes, waiting.limits);
         }
         if let Some(task) = &mut self.task
-            && task.tick(now, &self.root, &self.filing, &self.relays.pids())
+            && task.tick(
+                now,
+                &self.root,
+                &self.filing,
+                &spared(&self.relays, &self.tools),
+            )
         {
             self.task = None;
         }
@@ -279,13 +295,14 @@ impl Agent {
                 pack,
                 scratch,
                 name,
+                chips,
             } => {
                 self.pack = pack;
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
                 self.filing.use_place(scratch, name);
-                self.facts();
+                self.look_for_chips(chips);
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {
                 id,
@@ -327,7 +344,12 @@ impl Agent {
                     });
                 }
                 if let Some(running) = self.task.as_mut().filter(|running| running.id() == task) {
-                    running.end(kill, Instant::now(), &self.root, &self.relays.pids());
+                    running.end(
+                        kill,
+                        Instant::now(),
+                        &self.root,
+                        &spared(&self.relays, &self.tools),
+                    );
                 }
             }
             ToAgent::Open { channel, process } => {
@@ -340,33 +362,9 @@ impl Agent {
                 None => self.at_end.forget(undo),
             },
             ToAgent::Credit { bytes } => self.credit.give(bytes),
-            ToAgent::MonitorStart { interval_ns } => {
-                self.sampling().start(Duration::from_nanos(interval_ns));
-            }
-            ToAgent::MonitorStop { task } => self.sampling().stop(task),
+            ToAgent::MonitorStart { interval_ns } => self.start_monitors(interval_ns),
+            ToAgent::MonitorStop { task } => self.stop_monitors(task),
         }
-    }
-
-    fn sampling(&mut self) -> &Sampling {
-        self.sampling.get_or_insert_with(|| {
-            let monitor = Monitor::open(&self.root);
-            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
-        })
-    }
-
-    fn facts(&mut self) {
-        let monitor = Monitor::open(&self.root);
-        self.outbox.send(&FromAgent::Facts {
-            facts: Box::new(flagperf_host::facts(&self.root)),
-            series: monitor.series().to_vec(),
-            absent: monitor.absent().to_vec(),
-            address: flagperf_host::address(&self.root),
-            free_port: free_port(),
-            place: flagperf_host::place(&self.root),
-        });
-        self.sampling.get_or_insert_with(|| {
-            Sampling::new(monitor, self.clock, self.started, self.outbox.clone())
-        });
     }
 
     pub(crate) fn refuse(&self, task: TaskId, reason: String) {
@@ -374,8 +372,7 @@ impl Agent {
     }
 }
 
-/// A TCP port that nobody listens on now.
-fn free_port() -> Option<u16> {
-    let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).ok()?;
-    Some(listener.local_addr().ok()?.port())
+/// Processes of the agent that are no part of a task.
+fn spared(relays: &Relays, tools: &Tools) -> Vec<u32> {
+    relays.pids().into_iter().chain(tools.pids()).collect()
 }

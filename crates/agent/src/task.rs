@@ -21,7 +21,7 @@ use flagperf_wire::{FromAgent, ProcessEnd, TaskEnd, TaskId};
 use rustix::process::Signal;
 
 use crate::channel::{Credit, Outbox};
-use crate::ending::{describe, living_below, signal_all};
+use crate::ending::{belonging, describe, living_below, signal_all};
 use crate::filing::Filing;
 
 /// After one rank failed, the others get this long to end by themselves before they are asked to.
@@ -323,19 +323,17 @@ impl Task {
     }
 }
 
-/// The living processes of the task: all below the agent but those that it hands through, and what is below
-/// these.
+/// The living processes of the task: all below the agent but those that it hands through, its status tools, and
+/// what is below these.
 fn of_task(root: &Root, spared: &[u32]) -> Vec<ProcessStat> {
-    let mut processes = living_below(root, std::process::id());
-    if !spared.is_empty() {
-        let below: Vec<u32> = spared
-            .iter()
-            .flat_map(|pid| living_below(root, *pid))
-            .map(|process| process.pid)
-            .collect();
-        processes.retain(|process| !spared.contains(&process.pid) && !below.contains(&process.pid));
+    let processes = living_below(root, std::process::id());
+    if spared.is_empty() {
+        return processes;
     }
-    processes
+    belonging(&processes, spared)
+        .filter(|(_, belongs)| !belongs)
+        .map(|(process, _)| process.clone())
+        .collect()
 }
 
 fn stall_check(limits: &Limits) -> Duration {

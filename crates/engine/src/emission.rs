@@ -1,6 +1,8 @@
 //! What the engine tells.
 
-use flagperf_model::{Absent, Event, NodeName, PlannedCase, SampleBlock, SeriesDecl, StepKind};
+use flagperf_model::{
+    Absent, ChipFacts, Event, NodeName, PlannedCase, SampleBlock, SeriesDecl, StepKind,
+};
 
 /// Something the engine tells: what happened, and the bulk data that goes with it.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub enum Emission<'a> {
         node: &'a NodeName,
         /// The series.
         series: &'a [SeriesDecl],
+        /// The chips that it sees.
+        chips: &'a [ChipFacts],
+        /// Their series.
+        chip_series: &'a [SeriesDecl],
         /// The series it does not have, and why.
         absent: &'a [Absent],
     },
@@ -55,6 +61,13 @@ pub enum Emission<'a> {
         /// The node, by its place in the plan.
         node: usize,
         /// The samples, in the order of the node's declared series.
+        block: &'a SampleBlock,
+    },
+    /// Samples of a node's chips.
+    ChipSamples {
+        /// The node, by its place in the plan.
+        node: usize,
+        /// The samples, in the order of the declared series of its chips.
         block: &'a SampleBlock,
     },
 }

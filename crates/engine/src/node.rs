@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_model::{
-    Absent, BadNode, ClockOffset, Launcher, MachineFacts, NodeSpec, ProgramSource, SeriesDecl,
+    Absent, BadNode, ChipWatch, ClockOffset, Launcher, MachineFacts, NodeSpec, ProgramSource,
+    SeriesDecl,
 };
 use flagperf_transport::{
     Events, Launch, Programs, Session, SessionEvent, Terms, leaves_cipher_open,
@@ -30,6 +31,8 @@ pub struct Node {
     pub facts: MachineFacts,
     /// The series its monitors record.
     pub series: Vec<SeriesDecl>,
+    /// The series of its chips.
+    pub chip_series: Vec<SeriesDecl>,
     /// The series it does not have, and why.
     pub absent: Vec<Absent>,
     /// The address at which others most likely reach it, as it sees itself.
@@ -69,6 +72,8 @@ pub struct BringUp {
     pub timing: Timing,
     /// What one node has to come up.
     pub patience: Duration,
+    /// The chips that agents look for. What that takes is not counted as patience.
+    pub chips: Arc<ChipWatch>,
     /// How many are brought up at a time.
     pub max_parallel: usize,
     /// The version that agents must have.
@@ -116,6 +121,7 @@ pub async fn connect_all(
                 ProgramSource::Placed | ProgramSource::Installed(_) => None,
             },
             name: bring_up.name.clone(),
+            chips: Arc::clone(&bring_up.chips),
             version: bring_up.version,
         };
         let programs = Arc::clone(&bring_up.programs);
@@ -174,7 +180,12 @@ async fn connect(
         }
     };
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-    facts_of(spec, rank, session, events, terms, left).await
+    facts_of(spec, rank, session, events, terms, left + looking(terms)).await
+}
+
+/// What an agent may take to look for chips before it tells what the machine is.
+pub(crate) fn looking(terms: &Terms) -> Duration {
+    Duration::from_nanos(terms.chips.patience_ns())
 }
 
 /// Hears from an agent that has come up what the machine is.
@@ -192,11 +203,15 @@ pub(crate) async fn facts_of(
                 Some(SessionEvent::Message(FromAgent::Facts {
                     facts,
                     series,
+                    chip_series,
                     absent,
                     address,
                     free_port,
                     place,
-                })) => return Ok((facts, series, absent, address, free_port, place)),
+                })) => {
+                    let told = (facts, series, chip_series, absent);
+                    return Ok((told, address, free_port, place));
+                }
                 Some(SessionEvent::Closed { reason, .. }) => {
                     let hint = matches!(spec.launcher, Launcher::Exec { .. })
                         .then(|| flagperf_transport::EXEC_HINT.to_owned());
@@ -216,11 +231,12 @@ pub(crate) async fn facts_of(
         Err((reason, None))
     });
     match answer {
-        Ok((facts, series, absent, address, free_port, place)) => Ok(Node {
+        Ok(((facts, series, chip_series, absent), address, free_port, place)) => Ok(Node {
             spec,
             rank,
             facts: *facts,
             series,
+            chip_series,
             absent,
             address,
             free_port,

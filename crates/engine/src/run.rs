@@ -275,6 +275,8 @@ impl Run<'_> {
                 self.consumer.take(&Emission::Series {
                     node: active.name(),
                     series: &node.series,
+                    chips: &node.facts.chips,
+                    chip_series: &node.chip_series,
                     absent: &node.absent,
                 });
             }

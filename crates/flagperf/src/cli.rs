@@ -121,6 +121,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval, allow_hyphen_values = true)]
     pub(crate) interval: Duration,
 
+    /// Sample the chips of this vendor [default: those that a node has]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vendor: Option<String>,
+
+    /// Directory of vendors' profiles of one's own, which come over the built-in ones
+    #[arg(long = "vendors", value_name = "DIR")]
+    pub(crate) vendor_directory: Option<PathBuf>,
+
     /// Set a parameter of the cases that have it (repeatable)
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) params: Vec<String>,
@@ -150,7 +158,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "params",
+        conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "vendor", "params",
             "case_directory", "tree", "set", "allow_credential_changes", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
             "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
             "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]

@@ -16,6 +16,8 @@ pub struct ProcessStat {
     pub pid: u32,
     /// Its parent's number.
     pub ppid: u32,
+    /// Its process group.
+    pub group: u32,
     /// Its state: `R` running, `S` sleeping, `D` waiting for a device, `Z` ended but not yet waited for.
     pub state: char,
     /// Its command name, at most 15 bytes.
@@ -23,6 +25,8 @@ pub struct ProcessStat {
     /// Processor time of all its threads, without its children, in ticks of
     /// `sysconf(_SC_CLK_TCK)` (usually 100 a second).
     pub cpu_ticks: u64,
+    /// The same of those of its children that have ended and been waited for, and of theirs.
+    pub reaped_ticks: u64,
     /// When it started, in ticks since the machine did. Together with `pid` it names a process
     /// for good, since numbers are used again.
     pub starttime: u64,

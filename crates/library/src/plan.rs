@@ -183,6 +183,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             environment: request.environment.clone(),
             monitor: MonitorSpec {
                 interval_ns: request.interval_ns,
+                vendor: None,
             },
             duration_s: Some(request.duration_s),
             master_port: None,

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ChipFacts;
+
 /// Facts of one node, read once at the start of a session. Absent means the machine does not say.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MachineFacts {
@@ -24,6 +26,9 @@ pub struct MachineFacts {
     pub memory: MemoryFacts,
     /// The control group of the agent.
     pub cgroup: CgroupFacts,
+    /// The accelerator chips that were found; none in records of programs that did not look.
+    #[serde(default)]
+    pub chips: Vec<ChipFacts>,
 }
 
 /// Facts of the processors.

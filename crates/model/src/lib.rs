@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod chips;
 mod container;
 mod event;
 mod facts;
@@ -29,6 +30,7 @@ pub use case::{
     Better, CaseSpec, Entry, Feature, MetricDecl, NodeScope, ParamDecl, ParamKind, ParamValue,
     RankLayout, Suite,
 };
+pub use chips::{ChipFacts, ChipWatch, FIELDS, INTERVAL_MS, StatusTool};
 pub use container::{
     BuildPolicy, ContainerOptions, ContainerPlan, EngineKind, ImageBuild, ImageSource, Mount,
     SetupCommand, StepKind, StepOutcome, StepRecord,

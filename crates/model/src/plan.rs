@@ -38,6 +38,9 @@ pub struct Plan {
 pub struct MonitorSpec {
     /// Time from one sample to the next, in nanoseconds.
     pub interval_ns: u64,
+    /// The vendor whose chips are sampled, if one was named; otherwise those that are found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
 }
 
 /// One round of one case.

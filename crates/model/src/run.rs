@@ -88,12 +88,15 @@ pub struct NodeRecord {
     pub steps: Vec<StepRecord>,
     /// The series its monitors can record.
     pub series: Vec<SeriesDecl>,
+    /// The series of its chips, which are sampled at moments of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chip_series: Vec<SeriesDecl>,
     /// The series it does not have, and why.
     pub absent: Vec<Absent>,
 }
 
 /// What the monitors cost while a case ran.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorCost {
     /// Processor time of the sampling thread, in seconds.
     pub sampler_cpu_s: f64,
@@ -105,6 +108,15 @@ pub struct MonitorCost {
     pub samples: u64,
     /// Samples that came more than half an interval late, or not at all.
     pub late: u64,
+    /// Processor time of the status tool that reads the chips, in seconds.
+    #[serde(default)]
+    pub tool_cpu_s: f64,
+    /// Samples of the chips.
+    #[serde(default)]
+    pub chip_samples: u64,
+    /// Moments at which a sample of the chips was due and none came.
+    #[serde(default)]
+    pub chip_gaps: u64,
 }
 
 /// How far apart the nodes of a task started its processes.

@@ -15,6 +15,8 @@ pub enum Scope {
     Cgroup,
     /// The monitor's own cost.
     Monitor,
+    /// One accelerator chip, other people's work on it included.
+    Chip,
 }
 
 /// How values of a series follow each other.

@@ -1,6 +1,6 @@
 //! The input of every report: a run's record and its samples.
 
-use flagperf_model::{RunRecord, SampleBlock, SeriesDecl};
+use flagperf_model::{RunRecord, SampleBlock, SeriesDecl, Timestamp};
 
 use crate::Series;
 
@@ -22,6 +22,17 @@ pub struct CaseSamples {
     pub result_index: usize,
     /// The node's name.
     pub node: String,
+    /// What each column of `block` is.
+    pub decls: Vec<SeriesDecl>,
+    /// The samples.
+    pub block: SampleBlock,
+    /// Those of the chips, at moments of their own.
+    pub chips: ChipSamples,
+}
+
+/// What was recorded of the chips of a node meanwhile; nothing on one without chips.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChipSamples {
     /// What each column of `block` is.
     pub decls: Vec<SeriesDecl>,
     /// The samples.
@@ -52,13 +63,26 @@ impl CaseSamples {
     /// Each series with its column. A declaration without a column, or a column without a
     /// declaration, is left out: nothing can be said about it.
     pub fn series(&self) -> impl Iterator<Item = Series<'_>> {
-        self.decls
-            .iter()
-            .zip(&self.block.columns)
-            .map(|(decl, column)| Series {
-                decl,
-                times: &self.block.times,
-                column,
-            })
+        of(&self.decls, &self.block).chain(of(&self.chips.decls, &self.chips.block))
     }
+
+    /// The first and the last moment at which anything was sampled, of the machine and of its chips.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        [&self.block, &self.chips.block]
+            .into_iter()
+            .flat_map(|block| [block.times.first(), block.times.last()])
+            .flatten()
+            .copied()
+    }
+}
+
+fn of<'a>(decls: &'a [SeriesDecl], block: &'a SampleBlock) -> impl Iterator<Item = Series<'a>> {
+    decls
+        .iter()
+        .zip(&block.columns)
+        .map(|(decl, column)| Series {
+            decl,
+            times: &block.times,
+            column,
+        })
 }

@@ -23,7 +23,7 @@ mod terminal;
 mod view;
 
 pub use csv::csv;
-pub use data::{CaseSamples, RunData};
+pub use data::{CaseSamples, ChipSamples, RunData};
 pub use html::html;
 pub use json::{REPORT_SCHEMA, json};
 pub use load::load;

@@ -101,7 +101,8 @@ fn prefix(peak: f64, step: f64, names: &[&'static str]) -> (f64, &'static str) {
 }
 
 /// Groups of series as they stand in a report, in that order.
-pub(crate) const FAMILIES: [&str; 11] = [
+pub(crate) const FAMILIES: [&str; 12] = [
+    "Chips",
     "CPU",
     "Load",
     "Memory",
@@ -121,6 +122,7 @@ pub(crate) fn family(decl: &SeriesDecl) -> usize {
     let wanted = match (decl.scope, name) {
         (Scope::Cgroup, _) | (_, "cgroup") => "Control group",
         (Scope::Monitor, _) | (_, "monitor") => "Monitor",
+        (Scope::Chip, _) => "Chips",
         (_, "cpu") => "CPU",
         (_, "load") => "Load",
         (_, "memory" | "mem" | "swap" | "vm") => "Memory",
@@ -197,6 +199,8 @@ mod tests {
         assert_eq!(FAMILIES[family(&usage)], "CPU");
         usage.scope = Scope::Cgroup;
         assert_eq!(FAMILIES[family(&usage)], "Control group");
+        usage.scope = Scope::Chip;
+        assert_eq!(FAMILIES[family(&usage)], "Chips");
         let strange = decl("gizmo", None, Unit::NONE, SeriesKind::Gauge);
         assert_eq!(FAMILIES[family(&strange)], "Other");
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use flagperf_model::{
-    Absent, CaseName, CaseResult, MetricName, NodeName, NodeRecord, Outcome, PlannedCase, RunState,
-    fold,
+    Absent, CaseName, CaseResult, ChipFacts, MetricName, NodeName, NodeRecord, Outcome,
+    PlannedCase, RunState, fold,
 };
 
 use crate::RunData;
@@ -154,6 +154,11 @@ impl Tally {
 
 /// What all monitors of a run cost together.
 pub(crate) struct Cost {
+    /// Processor time of the chips' status tools over the time they ran: a share of one core. `None` where there
+    /// were none.
+    pub(crate) tools: Option<f64>,
+    pub(crate) chip_samples: u64,
+    pub(crate) chip_gaps: u64,
     /// Processor time of the samplers over the time they ran: a share of one core.
     pub(crate) share: f64,
     pub(crate) samples: u64,
@@ -164,33 +169,58 @@ impl Cost {
     /// `None` if no monitor reported what it cost.
     pub(crate) fn of<'a>(results: impl IntoIterator<Item = &'a CaseResult>) -> Option<Self> {
         let (mut cpu, mut wall, mut samples, mut late) = (0.0, 0.0, 0, 0);
+        // Only of nodes that have chips.
+        let (mut tool_cpu, mut tool_wall, mut chip_samples, mut chip_gaps) = (0.0, 0.0, 0, 0);
         for result in results {
             for (_, cost) in &result.monitor_cost {
                 cpu += cost.sampler_cpu_s;
                 wall += cost.wall_s;
                 samples += cost.samples;
                 late += cost.late;
+                if cost.chip_samples > 0 || cost.chip_gaps > 0 {
+                    tool_cpu += cost.tool_cpu_s;
+                    tool_wall += cost.wall_s;
+                    chip_samples += cost.chip_samples;
+                    chip_gaps += cost.chip_gaps;
+                }
             }
         }
         (wall > 0.0).then(|| Self {
             share: cpu / wall,
+            tools: (tool_wall > 0.0).then(|| tool_cpu / tool_wall),
+            chip_samples,
+            chip_gaps,
             samples,
             late,
         })
     }
 
-    /// `monitors used 0.034 % of one core; 312 samples, none late`.
+    /// `monitors used 0.034 % of one core; 312 samples, none late`, and where there are chips also `the chips' status
+    /// tool 1.2 %; 310 samples, no gap`.
     pub(crate) fn words(&self) -> String {
         let late = if self.late == 0 {
             "none late".to_owned()
         } else {
             format!("{} late or missed", self.late)
         };
-        format!(
+        let share = crate::number::small_percent;
+        let mut words = vec![format!(
             "monitors used {} % of one core; {} samples, {late}",
-            crate::number::small_percent(self.share),
+            share(self.share),
             self.samples,
-        )
+        )];
+        if let Some(tools) = self.tools {
+            let gaps = match self.chip_gaps {
+                0 => "no gap".to_owned(),
+                gaps => count(gaps as usize, "gap"),
+            };
+            words.push(format!(
+                "the chips' status tool used {} %; {} samples, {gaps}",
+                share(tools),
+                self.chip_samples,
+            ));
+        }
+        words.join("; ")
     }
 }
 
@@ -235,6 +265,29 @@ pub(crate) fn absences(nodes: &[NodeRecord]) -> Vec<(&Absent, Vec<NodeName>)> {
     absent
 }
 
+/// The chips of a node, those that are alike together: `8 × NVIDIA H100 80GB HBM3 with 79.6 GiB, driver 550.54.15`.
+pub(crate) fn chip_words(chips: &[ChipFacts]) -> Vec<String> {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for chip in chips {
+        let name = chip.name.clone();
+        let name = name.unwrap_or_else(|| format!("{} chip", chip.vendor));
+        let memory = chip.memory_bytes.map(crate::number::bytes);
+        let memory = memory.map(|memory| format!(" with {memory}"));
+        let driver = chip.driver.as_ref();
+        let driver = driver.map(|driver| format!(", driver {driver}"));
+        let words = [Some(name), memory, driver].into_iter().flatten();
+        let words: String = words.collect();
+        match kinds.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((words, 1)),
+        }
+    }
+    let words = kinds
+        .into_iter()
+        .map(|(words, count)| format!("{count} × {words}"));
+    words.collect()
+}
+
 /// One line on a node: processor, cores, memory, system.
 fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
     let cpu = &facts.cpu;
@@ -247,6 +300,7 @@ fn machine_line(facts: &flagperf_model::MachineFacts) -> String {
     if facts.memory.total > 0 {
         parts.push(crate::number::bytes(facts.memory.total));
     }
+    parts.extend(chip_words(&facts.chips));
     parts.extend(facts.os.clone());
     if !facts.kernel.is_empty() {
         parts.push(format!("Linux {}", facts.kernel));

@@ -2,6 +2,8 @@
 //! at the end of the log. Their forms are those of the Python harness, so that tools which read
 //! them go on working; unlike there, the figures are of the measured window only.
 
+mod chips;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -15,6 +17,8 @@ use crate::clock::Clock;
 use crate::disk::{Appender, Disk, Weight};
 use crate::samples::Reader;
 
+use chips::ChipFigures;
+
 /// What the classic files say of one case on one node; values are of the measured window.
 #[derive(Debug, Default)]
 pub(crate) struct Classic {
@@ -24,6 +28,7 @@ pub(crate) struct Classic {
     mem: Vec<f64>,
     /// Power of the machine in watts.
     pwr: Vec<f64>,
+    chips: ChipFigures,
 }
 
 /// Reads the samples of a task block by block and writes the monitor logs beside them. Without a
@@ -36,6 +41,7 @@ pub(crate) fn monitor_logs(
     window: Option<Window>,
     clock: &Clock,
 ) -> io::Result<Classic> {
+    let chips = chips::monitor_log(disk, run, directory, facts, window, clock)?;
     let mut reader = Reader::open(&run.join(directory).join(crate::task::SAMPLES))?;
     let mut logs = [
         Log::new("cpu_monitor.log", 4, cpu(&reader.series, facts)),
@@ -57,7 +63,12 @@ pub(crate) fn monitor_logs(
         }
     }
     let [cpu, mem, pwr] = logs.map(|log| log.values);
-    Ok(Classic { cpu, mem, pwr })
+    Ok(Classic {
+        cpu,
+        mem,
+        pwr,
+        chips,
+    })
 }
 
 /// One monitor log and where its figures come from.
@@ -200,7 +211,7 @@ impl Classic {
     /// A host's object in `detail_result.json`.
     pub(crate) fn detail(&self, result_lines: &[&str]) -> Value {
         json!({
-            "vendor": {"temp": {}, "power": {}, "mem": {}, "max_mem": null},
+            "vendor": self.chips.detail(),
             "cpu": self.cpu,
             "mem": self.mem,
             "pwr": self.pwr,
@@ -225,20 +236,24 @@ impl Classic {
         let percent: Vec<f64> = self.cpu.iter().map(|share| share * 100.0).collect();
         let memory: Vec<f64> = self.mem.iter().map(|share| share * 100.0).collect();
         text.push_str("2) POWER:\n  2.1) SYSTEM POWER:\n");
-        statistics(&mut text, &self.pwr, "Watts", 100.0);
-        text.push_str("  2.2) AI-chip POWER:\n  2.3) AI-chip TEMPERATURE:\n");
+        statistics(&mut text, "", &self.pwr, "Watts", 100.0);
+        text.push_str("  2.2) AI-chip POWER:\n");
+        self.chips.power(&mut text);
+        text.push_str("  2.3) AI-chip TEMPERATURE:\n");
+        self.chips.temperature(&mut text);
         text.push_str("3) Utilization:\n  3.1) SYSTEM CPU:\n");
-        statistics(&mut text, &percent, "%", 1000.0);
+        statistics(&mut text, "", &percent, "%", 1000.0);
         text.push_str("  3.2) SYSTEM MEMORY:\n");
-        statistics(&mut text, &memory, "%", 1000.0);
+        statistics(&mut text, "", &memory, "%", 1000.0);
         text.push_str("  3.3) AI-chip MEMORY:\n");
+        self.chips.memory(&mut text);
         text
     }
 }
 
-/// Mean, maximum and population standard deviation, rounded to 1/`scale`. Nothing without values:
-/// absent is not zero.
-fn statistics(text: &mut String, values: &[f64], unit: &str, scale: f64) {
+/// Mean, maximum and population standard deviation, rounded to 1/`scale`; `whose` stands before them. Nothing
+/// without values: absent is not zero.
+fn statistics(text: &mut String, whose: &str, values: &[f64], unit: &str, scale: f64) {
     if values.is_empty() {
         return;
     }
@@ -250,7 +265,7 @@ fn statistics(text: &mut String, values: &[f64], unit: &str, scale: f64) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "    AVERAGE: {:?} {unit}, MAX: {:?} {unit}, STD DEVIATION: {:?} {unit}",
+        "    {whose}AVERAGE: {:?} {unit}, MAX: {:?} {unit}, STD DEVIATION: {:?} {unit}",
         round(mean),
         round(max),
         round(deviation)
@@ -313,12 +328,12 @@ mod tests {
     #[test]
     fn statistics_are_printed_like_numpy_does() {
         let mut text = String::new();
-        statistics(&mut text, &[100.0, 75.5, 88.2], "%", 1000.0);
+        statistics(&mut text, "", &[100.0, 75.5, 88.2], "%", 1000.0);
         assert_eq!(
             text,
             "    AVERAGE: 87.9 %, MAX: 100.0 %, STD DEVIATION: 10.004 %\n"
         );
-        statistics(&mut text, &[], "Watts", 100.0);
+        statistics(&mut text, "", &[], "Watts", 100.0);
         assert_eq!(text.lines().count(), 1);
     }
 

@@ -378,6 +378,7 @@ pub(crate) fn node_of<'a>(record: &'a mut RunRecord, name: &NodeName) -> &'a mut
                 bad: None,
                 steps: Vec::new(),
                 series: Vec::new(),
+                chip_series: Vec::new(),
                 absent: Vec::new(),
             });
             record.nodes.len() - 1

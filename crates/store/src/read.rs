@@ -13,7 +13,7 @@ use crate::rebuild::complete;
 use crate::recorder::{EVENTS, RUN_JSON};
 use crate::regular::read_regular;
 use crate::samples::{Reader, Samples, collect};
-use crate::task::{SAMPLES, inside};
+use crate::task::{CHIP_SAMPLES, SAMPLES, inside};
 
 /// Why a run directory cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,24 @@ impl LoadedRun {
         result: &CaseResult,
         node_rank: u32,
     ) -> Result<Option<Samples>, SamplesError> {
+        self.read_samples(result, node_rank, SAMPLES)
+    }
+
+    /// The samples of a node's chips during a round of a case; `None` if there were none.
+    pub fn chip_samples(
+        &self,
+        result: &CaseResult,
+        node_rank: u32,
+    ) -> Result<Option<Samples>, SamplesError> {
+        self.read_samples(result, node_rank, CHIP_SAMPLES)
+    }
+
+    fn read_samples(
+        &self,
+        result: &CaseResult,
+        node_rank: u32,
+        file: &str,
+    ) -> Result<Option<Samples>, SamplesError> {
         let ending = format!("_noderank{node_rank}");
         let directory = result
             .directories
@@ -86,7 +104,7 @@ impl LoadedRun {
         let Some(directory) = directory else {
             return Ok(None);
         };
-        let path = self.directory.join(directory).join(SAMPLES);
+        let path = self.directory.join(directory).join(file);
         // A run that was killed between making the file and its first write has no samples in it.
         if fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == 0) {
             return Ok(None);

@@ -12,7 +12,7 @@ use crate::fold::{CUT_OFF, Fold, node_of, warn};
 use crate::recorder::EVENTS;
 use crate::regular::read_regular;
 use crate::samples::Reader;
-use crate::task::{NodeResult, RESULT, SAMPLES};
+use crate::task::{CHIP_SAMPLES, NodeResult, RESULT, SAMPLES};
 
 /// Brings together what `run.json` and the events say.
 pub(crate) fn complete(
@@ -148,7 +148,10 @@ fn blank(directory: &Path, events: &[Event], missing: Option<&mut Vec<String>>) 
             run: run.clone(),
             nodes: Vec::new(),
             environment: Environment::default(),
-            monitor: MonitorSpec { interval_ns: 0 },
+            monitor: MonitorSpec {
+                interval_ns: 0,
+                vendor: None,
+            },
             duration_s: None,
             master_port: None,
             cases: Vec::new(),
@@ -213,11 +216,18 @@ fn find_files(directory: &Path, record: &mut RunRecord) {
                 {
                     result.result_lines.extend(part.result.result_lines);
                 }
-                if let Ok(reader) = Reader::open(&directory.join(task).join(SAMPLES))
-                    && let Some(known) = record.nodes.iter_mut().find(|known| known.name == *node)
-                    && known.series.is_empty()
-                {
-                    known.series = reader.series;
+                if let Some(known) = record.nodes.iter_mut().find(|known| known.name == *node) {
+                    let files = [
+                        (SAMPLES, &mut known.series),
+                        (CHIP_SAMPLES, &mut known.chip_series),
+                    ];
+                    for (file, series) in files {
+                        if series.is_empty()
+                            && let Ok(reader) = Reader::open(&directory.join(task).join(file))
+                        {
+                            *series = reader.series;
+                        }
+                    }
                 }
             }
             result.directories = found.into_iter().map(|(_, _, task)| task).collect();

@@ -13,8 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flagperf_model::{
-    Absent, CaseName, Event, EventKind, NodeName, PlannedCase, RunRecord, RunState, SampleBlock,
-    SeriesDecl, StepKind, Timestamp,
+    Absent, CaseName, ChipFacts, Event, EventKind, NodeName, PlannedCase, RunRecord, RunState,
+    SampleBlock, SeriesDecl, StepKind, Timestamp,
 };
 
 use crate::clock::Clock;
@@ -209,6 +209,17 @@ impl Recorder {
         self.nodes_changed = true;
     }
 
+    /// Takes the chips that are sampled on a node and their series; they hold for cases that begin afterwards.
+    pub fn node_chips(&mut self, node: &NodeName, chips: &[ChipFacts], series: Vec<SeriesDecl>) {
+        let record = node_of(&mut self.record, node);
+        record.chip_series = series;
+        // A container may see only some of its node's chips, under other numbers: the series are of these.
+        if let Some(facts) = record.facts.as_mut().filter(|_| !chips.is_empty()) {
+            facts.chips = chips.to_vec();
+        }
+        self.nodes_changed = true;
+    }
+
     /// Opens the files of a round of a case on every node. Files of an earlier attempt at the round
     /// are moved aside, to `<directory>.attempt<N>`.
     pub fn begin_case(&mut self, planned: &PlannedCase) {
@@ -228,10 +239,8 @@ impl Recorder {
             if let Err(error) = fs::create_dir_all(self.directory.join(&task.directory)) {
                 self.disk.lost(&task.directory, &error);
             }
-            let series = node_at(&mut self.record, &task.node, task.node_rank)
-                .series
-                .clone();
-            tasks.push(TaskFiles::open(&mut self.disk, task, series));
+            let node = node_at(&mut self.record, &task.node, task.node_rank);
+            tasks.push(TaskFiles::open(&mut self.disk, task, node));
         }
         tasks.sort_by_key(|task| task.node_rank);
         self.open = Some(OpenCase {
@@ -277,6 +286,13 @@ impl Recorder {
     pub fn samples(&mut self, node_rank: u32, block: &SampleBlock) {
         if let Some(task) = find(&mut self.open, node_rank) {
             task.samples(&mut self.disk, block);
+        }
+    }
+
+    /// Appends samples of a node's chips for the running case.
+    pub fn chip_samples(&mut self, node_rank: u32, block: &SampleBlock) {
+        if let Some(task) = find(&mut self.open, node_rank) {
+            task.chip_samples(&mut self.disk, block);
         }
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use flagperf_archive::Unpacker;
-use flagperf_model::{CaseResult, NodeName, NodeTask, SampleBlock, SeriesDecl};
+use flagperf_model::{CaseResult, NodeName, NodeRecord, NodeTask, SampleBlock, SeriesDecl};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Appender, Disk, Weight};
@@ -17,6 +17,8 @@ pub const NODE_RESULT_SCHEMA: &str = "flagperf.result/1";
 
 /// Name of the samples file in a task's directory.
 pub(crate) const SAMPLES: &str = "samples.fps";
+/// Name of the file with the samples of the chips, which have moments of their own.
+pub(crate) const CHIP_SAMPLES: &str = "chips.fps";
 /// Name of the result file in a task's directory.
 pub(crate) const RESULT: &str = "result.json";
 /// Name of the directory in a task's directory for files that the case left on the node.
@@ -143,14 +145,57 @@ pub(crate) struct TaskFiles {
     logs: Vec<Log>,
     /// Places of the logs of ranks that have one of their own.
     of_rank: BTreeMap<u32, usize>,
-    series: Vec<SeriesDecl>,
-    samples: Option<(Writer, Appender)>,
+    samples: Stream,
+    chips: Stream,
     fetching: Fetching,
 }
 
+/// A samples file that is made when the first samples come.
+#[derive(Debug)]
+struct Stream {
+    /// Its name, relative to the run directory.
+    name: String,
+    series: Vec<SeriesDecl>,
+    open: Option<(Writer, Appender)>,
+}
+
+impl Stream {
+    fn new(name: String, series: Vec<SeriesDecl>) -> Self {
+        Self {
+            name,
+            series,
+            open: None,
+        }
+    }
+
+    fn append(&mut self, disk: &mut Disk, block: &SampleBlock) {
+        let result = match &mut self.open {
+            Some((writer, file)) => writer.block(block).map(|bytes| file.append(disk, &bytes)),
+            none => Writer::live(&self.series).and_then(|(writer, mut bytes)| {
+                bytes.extend(writer.block(block)?);
+                let mut file = Appender::open(disk, &self.name, Weight::Bulk);
+                file.append(disk, &bytes);
+                *none = Some((writer, file));
+                Ok(())
+            }),
+        };
+        if let Err(error) = result {
+            disk.lost(&self.name, &error);
+        }
+    }
+
+    /// True if there is a file with all that came.
+    fn is_whole(&self) -> bool {
+        self.open.as_ref().is_some_and(|(_, file)| file.whole())
+    }
+}
+
 impl TaskFiles {
-    /// Opens the output files of a task whose directory exists.
-    pub(crate) fn open(disk: &mut Disk, task: &NodeTask, series: Vec<SeriesDecl>) -> Self {
+    /// Opens the output files of a task whose directory exists, on a node with these series.
+    pub(crate) fn open(disk: &mut Disk, task: &NodeTask, node: &NodeRecord) -> Self {
+        let stream = |file, series: &Vec<_>| {
+            Stream::new(format!("{}/{file}", task.directory), series.clone())
+        };
         let mut logs = vec![Log::open(disk, &task.directory, &task.log)];
         let mut of_rank = BTreeMap::new();
         for (rank, name) in &task.rank_logs {
@@ -167,8 +212,8 @@ impl TaskFiles {
             directory: task.directory.clone(),
             logs,
             of_rank,
-            series,
-            samples: None,
+            samples: stream(SAMPLES, &node.series),
+            chips: stream(CHIP_SAMPLES, &node.chip_series),
             fetching: Fetching::No,
         }
     }
@@ -193,20 +238,11 @@ impl TaskFiles {
     }
 
     pub(crate) fn samples(&mut self, disk: &mut Disk, block: &SampleBlock) {
-        let name = format!("{}/{SAMPLES}", self.directory);
-        let result = match &mut self.samples {
-            Some((writer, file)) => writer.block(block).map(|bytes| file.append(disk, &bytes)),
-            none => Writer::live(&self.series).and_then(|(writer, mut bytes)| {
-                bytes.extend(writer.block(block)?);
-                let mut file = Appender::open(disk, &name, Weight::Bulk);
-                file.append(disk, &bytes);
-                *none = Some((writer, file));
-                Ok(())
-            }),
-        };
-        if let Err(error) = result {
-            disk.lost(&name, &error);
-        }
+        self.samples.append(disk, block);
+    }
+
+    pub(crate) fn chip_samples(&mut self, disk: &mut Disk, block: &SampleBlock) {
+        self.chips.append(disk, block);
     }
 
     /// Takes a piece of the archive of the files that the case left on the node.
@@ -255,13 +291,15 @@ impl TaskFiles {
         }
     }
 
-    /// Writes what is still waiting. True if there is a whole samples file.
-    pub(crate) fn finish(&mut self, disk: &mut Disk) -> bool {
+    /// Writes what is still waiting. Gives the samples files that are whole, relative to the run directory.
+    pub(crate) fn finish(&mut self, disk: &mut Disk) -> Vec<String> {
         for log in &mut self.logs {
             let rest = log.lines.finish();
             log.file.append(disk, &rest);
         }
-        self.samples.as_ref().is_some_and(|(_, file)| file.whole())
+        let streams = [&self.samples, &self.chips].into_iter();
+        let whole = streams.filter(|stream| stream.is_whole());
+        whole.map(|stream| stream.name.clone()).collect()
     }
 }
 

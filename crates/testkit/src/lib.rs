@@ -25,6 +25,8 @@
 //! bed.kill_engine("node1");
 //! ```
 //!
+//! [`StandInSmi`] stands in for the status tool of chips that no test machine has.
+//!
 //! A test bed ends when its [`TestBed`] is dropped, and also when the test's process ends in any other
 //! way, SIGKILL included. Everything here panics where a test could only give up.
 
@@ -41,9 +43,11 @@ mod engine;
 mod faults;
 mod process;
 mod script;
+mod smi;
 
 pub use bed::TestBed;
 pub use builder::Builder;
 pub use engine::{BaseImage, Container, Engine, Image};
 pub use process::Process;
 pub use script::script;
+pub use smi::StandInSmi;

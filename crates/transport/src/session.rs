@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flagperf_model::{ClockOffset, Timestamp};
+use flagperf_model::{ChipWatch, ClockOffset, Timestamp};
 use flagperf_wire::{ClockAnchor, FromAgent, Timing, ToAgent, TreeId};
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -53,6 +53,8 @@ pub struct Terms {
     pub scratch: Option<String>,
     /// What these files are called there, in letters and digits: the same on all nodes of a run.
     pub name: String,
+    /// The chips that it looks for.
+    pub chips: Arc<ChipWatch>,
     /// The version that the agent must have.
     pub version: &'static str,
 }
@@ -326,6 +328,7 @@ impl Session {
             pack: terms.pack,
             scratch: terms.scratch.clone(),
             name: terms.name.clone(),
+            chips: ChipWatch::clone(&terms.chips),
         }));
         tokio::spawn(write_requests(
             stdin,

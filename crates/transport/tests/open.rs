@@ -60,6 +60,7 @@ async fn open(script: &str, seconds: f64) -> Result<(), String> {
         pack: false,
         scratch: None,
         name: String::new(),
+        chips: std::sync::Arc::default(),
         version: "1",
     };
     let programs = Programs::new(PathBuf::from("/own"), BUILD);

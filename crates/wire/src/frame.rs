@@ -135,7 +135,7 @@ impl Decoder {
 mod tests {
     use super::*;
     use crate::{FromAgent, TaskId, ToAgent, TreeId};
-    use flagperf_model::{Limits, ProcessSpec};
+    use flagperf_model::{ChipWatch, Limits, ProcessSpec, StatusTool};
     use proptest::prelude::*;
 
     fn process() -> impl Strategy<Value = ProcessSpec> {
@@ -155,6 +155,34 @@ mod tests {
             })
     }
 
+    fn tool() -> impl Strategy<Value = StatusTool> {
+        let texts = || prop::collection::vec(".*", 0..3);
+        (texts(), texts(), texts(), texts(), any::<u64>()).prop_map(
+            |(command, fields, repeat, search, interval_ns)| StatusTool {
+                vendor: "acme".into(),
+                command,
+                fields,
+                repeat,
+                search,
+                env: std::collections::BTreeMap::new(),
+                reader: "acme-smi".into(),
+                interval_ns,
+                timeout_ns: 1,
+                start_timeout_ns: 2,
+            },
+        )
+    }
+
+    fn hello(chips: ChipWatch) -> ToAgent {
+        ToAgent::Hello {
+            timing: crate::Timing::default(),
+            window: 1,
+            pack: false,
+            scratch: None,
+            chips,
+        }
+    }
+
     fn request() -> impl Strategy<Value = ToAgent> {
         prop_oneof![
             any::<u64>().prop_map(|id| ToAgent::Ping { id }),
@@ -171,6 +199,8 @@ mod tests {
             Just(ToAgent::Shutdown),
             any::<u64>().prop_map(|bytes| ToAgent::Credit { bytes }),
             any::<u64>().prop_map(|interval_ns| ToAgent::MonitorStart { interval_ns }),
+            (any::<bool>(), prop::collection::vec(tool(), 0..3))
+                .prop_map(|(asked, tools)| hello(ChipWatch { asked, tools })),
             (any::<u32>(), prop::collection::vec(process(), 0..3)).prop_map(|(id, processes)| {
                 ToAgent::Run {
                     task: TaskId(id),

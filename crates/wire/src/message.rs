@@ -1,7 +1,8 @@
 //! The messages. `docs/protocol.md` tells the conversation they make.
 
 use flagperf_model::{
-    Absent, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl, Timestamp,
+    Absent, ChipWatch, Limits, MachineFacts, MonitorCost, ProcessSpec, SampleBlock, SeriesDecl,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -79,6 +80,8 @@ pub enum ToAgent {
         /// What the files of this session are called there, in letters and digits: the same on all nodes of a run,
         /// so that paths are too. Where the name is taken, another is found.
         name: String,
+        /// The chips to look for.
+        chips: ChipWatch,
     },
     /// Still here, and what does your clock say? Answered by [`FromAgent::Pong`] at once.
     Ping {
@@ -162,9 +165,9 @@ pub enum ToAgent {
         /// How many.
         bytes: u64,
     },
-    /// Begin to sample; answered by [`FromAgent::Samples`] from time to time.
+    /// Begin to sample; answered by [`FromAgent::Samples`] and [`FromAgent::ChipSamples`] from time to time.
     MonitorStart {
-        /// Nanoseconds from one sample to the next.
+        /// Nanoseconds from one sample to the next; chips are sampled no faster than their tool can.
         interval_ns: u64,
     },
     /// Stop sampling; answered by the last samples and [`FromAgent::MonitorStopped`].
@@ -264,6 +267,8 @@ pub enum FromAgent {
         facts: Box<MachineFacts>,
         /// The series that [`FromAgent::Samples`] will carry, in the order of its columns.
         series: Vec<SeriesDecl>,
+        /// The series of chips that [`FromAgent::ChipSamples`] will carry, in the order of its columns.
+        chip_series: Vec<SeriesDecl>,
         /// The series that there are not, and why.
         absent: Vec<Absent>,
         /// The address that others most likely reach it at, if it has any but loopback.
@@ -376,6 +381,11 @@ pub enum FromAgent {
     },
     /// Samples, in the order of the series in [`FromAgent::Facts`].
     Samples {
+        /// Some moments.
+        block: SampleBlock,
+    },
+    /// Samples of the chips, at moments of their own, in the order of their series in [`FromAgent::Facts`].
+    ChipSamples {
         /// Some moments.
         block: SampleBlock,
     },

@@ -160,6 +160,15 @@ impl CaseRun<'_, '_> {
                     block: &block,
                 });
             }
+            FromAgent::ChipSamples { mut block } => {
+                for time in &mut block.times {
+                    *time = time.plus_nanos(self.nodes[node].correction_ns);
+                }
+                self.context.consumer.take(&Emission::ChipSamples {
+                    node: self.context.nodes[node].place(),
+                    block: &block,
+                });
+            }
             FromAgent::MonitorStopped { task, cost } if task == self.task => {
                 self.sampling.remove(&node);
                 self.context.tell(EventKind::MonitorStopped {

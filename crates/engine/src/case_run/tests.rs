@@ -47,6 +47,7 @@ fn greeting() -> String {
         FromAgent::Facts {
             facts: Box::new(MachineFacts::default()),
             series: Vec::new(),
+            chip_series: Vec::new(),
             absent: Vec::new(),
             address: None,
             free_port: None,
@@ -67,6 +68,7 @@ fn monitor_stopped(task: TaskId) -> FromAgent {
         wall_s: 0.0,
         samples: 0,
         late: 0,
+        ..MonitorCost::default()
     };
     FromAgent::MonitorStopped { task, cost }
 }
@@ -187,6 +189,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         name: String::new(),
         timing: Timing::default(),
         patience: Duration::from_secs(20),
+        chips: Arc::default(),
         max_parallel: 9,
         version: "1",
         home: None,
@@ -201,6 +204,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         master_port: None,
         monitor: MonitorSpec {
             interval_ns: 1_000_000_000,
+            vendor: None,
         },
         cases: vec![case],
     };

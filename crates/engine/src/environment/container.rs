@@ -14,7 +14,7 @@ use super::image::{process, removal, removal_when_made};
 use super::{Host, Request};
 use crate::active::Active;
 use crate::desk::Command;
-use crate::node::{Node, facts_of};
+use crate::node::{Node, facts_of, looking};
 use crate::setup;
 use crate::steps::{Means, StepError};
 use crate::trees::Trees;
@@ -126,7 +126,7 @@ pub(super) async fn start(
         through.session,
         through.events,
         terms,
-        terms.patience,
+        terms.patience + looking(terms),
     )
     .await
     .map_err(|bad| StepError::plain(bad.reason))

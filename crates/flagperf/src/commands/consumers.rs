@@ -60,10 +60,13 @@ impl Consumer for Listeners {
             Emission::Series {
                 node,
                 series,
+                chips,
+                chip_series,
                 absent,
             } => {
                 self.recorder
                     .node_series(node, series.to_vec(), absent.to_vec());
+                self.recorder.node_chips(node, chips, chip_series.to_vec());
             }
             Emission::StepOutput {
                 node,
@@ -73,6 +76,9 @@ impl Consumer for Listeners {
             } => {
                 let node = *node as u32;
                 self.recorder.step_output(node, *step, *group, bytes);
+            }
+            Emission::ChipSamples { node, block } => {
+                self.recorder.chip_samples(*node as u32, block);
             }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);

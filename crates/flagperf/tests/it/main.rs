@@ -7,6 +7,7 @@
 )]
 
 mod by_hand;
+mod chips;
 mod cli;
 mod cluster;
 mod container;

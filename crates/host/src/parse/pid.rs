@@ -12,19 +12,24 @@ pub(crate) fn process_stat(line: &[u8]) -> Option<ProcessStat> {
     let id = |word: &[u8]| u32::try_from(number(word)?).ok();
     let pid = id(line[..open].trim_ascii())?;
     let comm = text(line.get(open + 1..close)?);
-    // From here, with the field numbers of proc(5): 3 state, 4 ppid, 14 utime, 15 stime, 22 starttime.
+    // From here, with the field numbers of proc(5): 3 state, 4 ppid, 5 pgrp, 14 utime, 15 stime,
+    // 16 cutime, 17 cstime, 22 starttime.
     let mut words = fields(line[close + 1..].trim_ascii());
     let state = char::from(*words.next()?.first()?);
     let ppid = id(words.next()?)?;
-    let user = number(words.nth(9)?)?;
+    let group = id(words.next()?)?;
+    let user = number(words.nth(8)?)?;
     let system = number(words.next()?)?;
-    let starttime = number(words.nth(6)?)?;
+    let of_reaped = number(words.next()?)?.checked_add(number(words.next()?)?)?;
+    let starttime = number(words.nth(4)?)?;
     Some(ProcessStat {
         pid,
         ppid,
+        group,
         state,
         comm,
         cpu_ticks: user.checked_add(system)?,
+        reaped_ticks: of_reaped,
         starttime,
     })
 }
@@ -43,9 +48,11 @@ mod tests {
             Some(ProcessStat {
                 pid: 6372,
                 ppid: 6366,
+                group: 6366,
                 state: 'R',
                 comm: "cat".into(),
                 cpu_ticks: 15,
+                reaped_ticks: 0,
                 starttime: 97_683
             })
         );
@@ -55,10 +62,19 @@ mod tests {
         #[test]
         fn round_trip(pid: u32, ppid: u32, comm in "[ -~\n]{0,15}", user in 0u64..1 << 60, system in 0u64..1 << 60, start: u64) {
             let line = format!(
-                "{pid} ({comm}) S {ppid} 1 1 0 -1 64 1 2 3 4 {user} {system} 7 8 20 0 1 0 {start} 9\n"
+                "{pid} ({comm}) S {ppid} 77 1 0 -1 64 1 2 3 4 {user} {system} 7 8 20 0 1 0 {start} 9\n"
             );
             let parsed = process_stat(line.as_bytes()).unwrap();
-            prop_assert_eq!(parsed, ProcessStat { pid, ppid, state: 'S', comm, cpu_ticks: user + system, starttime: start });
+            prop_assert_eq!(parsed, ProcessStat {
+                pid,
+                ppid,
+                group: 77,
+                state: 'S',
+                comm,
+                cpu_ticks: user + system,
+                reaped_ticks: 15,
+                starttime: start,
+            });
         }
 
         #[test]

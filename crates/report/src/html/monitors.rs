@@ -29,12 +29,7 @@ fn many_nodes(
     samples: &[&CaseSamples],
     points: usize,
 ) -> Markup {
-    let times: Vec<Timestamp> = samples
-        .iter()
-        .flat_map(|samples| [samples.block.times.first(), samples.block.times.last()])
-        .flatten()
-        .copied()
-        .collect();
+    let times: Vec<Timestamp> = samples.iter().flat_map(|samples| samples.ends()).collect();
     let Some(axis) = Axis::of(&times, result.window) else {
         return html! { p.none { "Too few samples for a picture." } };
     };
@@ -94,7 +89,8 @@ fn open(axis: &Axis, whose: &str, result: &CaseResult, reading: &str, inside: &M
 }
 
 fn one_node(run: &RunData, result: &CaseResult, samples: &CaseSamples, points: usize) -> Markup {
-    let Some(axis) = Axis::of(&samples.block.times, result.window) else {
+    let times: Vec<Timestamp> = samples.ends().collect();
+    let Some(axis) = Axis::of(&times, result.window) else {
         return html! { p.none { "Too few samples on " (samples.node) " for a picture." } };
     };
     let threads = run.threads_of(&samples.node);

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::breakable;
 use crate::RunData;
 use crate::number::{bytes, count, duration, shell, short};
-use crate::view::{APART, CaseView};
+use crate::view::{APART, CaseView, chip_words};
 
 /// The sections "How it was run" and "Machine".
 pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
@@ -165,6 +165,7 @@ fn pairs(facts: &MachineFacts) -> Vec<(&'static str, String)> {
         "Highest clock",
         cpu.max_mhz.map(|mhz| format!("{} MHz", short(mhz))),
     );
+    add("Chips", Some(chip_words(&facts.chips).join("; ")));
     let memory = &facts.memory;
     add("Memory", (memory.total > 0).then(|| bytes(memory.total)));
     add(

@@ -35,10 +35,10 @@ impl Recorder {
             .iter()
             .map(|task| task.directory.clone())
             .collect();
-        let whole: Vec<bool> = open
+        let whole: Vec<String> = open
             .tasks
             .iter_mut()
-            .map(|task| {
+            .flat_map(|task| {
                 task.files_cut_off(&mut self.disk);
                 let whole = task.finish(&mut self.disk);
                 let lines = task.take_results();
@@ -48,12 +48,9 @@ impl Recorder {
                 whole
             })
             .collect();
-        let whole: Vec<PathBuf> = open
-            .tasks
+        let whole: Vec<PathBuf> = whole
             .iter()
-            .zip(whole)
-            .filter(|(_, whole)| *whole)
-            .map(|(task, _)| self.directory.join(&task.directory).join(SAMPLES))
+            .map(|name| self.directory.join(name))
             .filter(|path| is_worthwhile(path))
             .collect();
         for (path, error) in compact_all(&whole) {

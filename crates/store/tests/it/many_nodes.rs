@@ -120,6 +120,7 @@ fn two_hundred_and_fifty_six_nodes_are_recorded_in_little_time() {
                     wall_s: 10.0,
                     samples: 10,
                     late: 0,
+                    ..MonitorCost::default()
                 },
             },
         ));

@@ -108,6 +108,7 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             environment: Environment::Host,
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
+                vendor: None,
             },
             duration_s: None,
             master_port: None,
@@ -121,6 +122,7 @@ pub(crate) fn record(cases: Vec<PlannedCase>, random: u64) -> RunRecord {
             bad: None,
             steps: Vec::new(),
             series: Vec::new(),
+            chip_series: Vec::new(),
             absent: Vec::new(),
         }],
         results: Vec::new(),
@@ -312,6 +314,7 @@ pub(crate) fn passing_case(recorder: &mut Recorder, planned: &PlannedCase, at: i
                 wall_s: 10.0,
                 samples: 10,
                 late: 0,
+                ..MonitorCost::default()
             },
         },
     ));

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flagperf_model::ProcessSpec;
+use flagperf_model::{ChipWatch, ProcessSpec};
 use flagperf_wire::{ChannelId, FromAgent, MAX_CHUNK, ProcessEnd, RELAY_WINDOW, ToAgent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{
@@ -184,6 +184,7 @@ impl Session {
             pack: terms.pack,
             scratch: terms.scratch.clone(),
             name: terms.name.clone(),
+            chips: ChipWatch::clone(&terms.chips),
         }));
         tokio::spawn(write_requests(
             write,

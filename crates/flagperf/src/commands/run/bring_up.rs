@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flagperf_config::Inventory;
 use flagperf_engine::{BringUp, Node};
-use flagperf_model::{BadNode, fold};
+use flagperf_model::{BadNode, ChipWatch, fold};
 use flagperf_transport::Programs;
 use flagperf_wire::Timing;
 use owo_colors::OwoColorize;
@@ -27,6 +27,7 @@ pub(super) enum BroughtUp {
 pub(super) async fn bring_up(
     inventory: &Inventory,
     own: &Path,
+    chips: Arc<ChipWatch>,
     interrupts: &mut UnboundedReceiver<()>,
 ) -> Result<BroughtUp, Failure> {
     let hash = flagperf_transport::own_hash().map_err(Failure::internal)?;
@@ -41,6 +42,7 @@ pub(super) async fn bring_up(
             lost_s: timing.lost.as_secs_f64(),
         },
         patience: timing.connect.max(Duration::from_millis(1)),
+        chips,
         max_parallel: inventory.max_parallel,
         version: VERSION,
         home: std::env::home_dir(),

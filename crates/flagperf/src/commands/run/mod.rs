@@ -12,6 +12,7 @@ mod packing;
 mod resume;
 mod signals;
 mod suite;
+mod vendor;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -154,7 +155,8 @@ pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>
     };
     let inventory = inventory::inventory(args, &container, None).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+    let chips = std::sync::Arc::default();
+    match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
         BroughtUp::Interrupted => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }
@@ -189,18 +191,24 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
             Vec::new()
         }
     };
+    let vendor = vendor::wanted(args, origin.suite(), &mut words)?;
+    let chips = vendor::watch(args.vendor_directory.as_deref(), vendor.as_deref())?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
-        BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => return Ok(nothing_started()),
-    };
+    let (nodes, bad) =
+        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+            BroughtUp::Done(nodes, bad) => (nodes, bad),
+            BroughtUp::Interrupted => return Ok(nothing_started()),
+        };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
     let planned = plan(args, origin, rounds, &inventory, &nodes, started).await;
     let plan = match planned {
-        Ok(plan) => plan,
+        Ok(mut plan) => {
+            plan.monitor.vendor = vendor;
+            plan
+        }
         Err(failure) => {
             flagperf_engine::close_all(nodes, LEAVING).await;
             return Err(failure);
@@ -282,6 +290,9 @@ fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
         listeners
             .recorder
             .node_series(&node.spec.name, node.series.clone(), node.absent.clone());
+        listeners
+            .recorder
+            .node_chips(&node.spec.name, &node.facts.chips, node.chip_series.clone());
     }
     for node in bad {
         tell(listeners, now(), EventKind::NodeBad(node));
@@ -380,7 +391,10 @@ async fn plan(
                 run,
                 nodes: inventory.nodes.clone(),
                 environment: inventory.environment.clone(),
-                monitor: MonitorSpec { interval_ns },
+                monitor: MonitorSpec {
+                    interval_ns,
+                    vendor: None,
+                },
                 duration_s: Some(args.duration.as_secs_f64()),
                 master_port: None,
                 cases: rounds,
@@ -415,6 +429,9 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
             bad: bad.iter().find(|bad| bad.node == spec.name).cloned(),
             steps: Vec::new(),
             series: node.map(|node| node.series.clone()).unwrap_or_default(),
+            chip_series: node
+                .map(|node| node.chip_series.clone())
+                .unwrap_or_default(),
             absent: node.map(|node| node.absent.clone()).unwrap_or_default(),
         }
     };

@@ -11,7 +11,7 @@ use flagperf_store::{EarlierRun, Recorder};
 use super::bring_up::{self, BroughtUp};
 use super::{
     LEAVING, RESULTS, VERSION, conclude, inventory, meeting, nothing_started, packing, printer,
-    signals, tell, tell_of_nodes,
+    signals, tell, tell_of_nodes, vendor,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -27,11 +27,14 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         return nothing_left(earlier.record());
     }
     let inventory = inventory::of_plan(&args.nodes, &earlier.record().plan)?;
+    let vendor = earlier.record().plan.monitor.vendor.as_deref();
+    let chips = vendor::watch(args.vendor_directory.as_deref(), vendor)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
-        BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => return Ok(nothing_started()),
-    };
+    let (nodes, bad) =
+        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+            BroughtUp::Done(nodes, bad) => (nodes, bad),
+            BroughtUp::Interrupted => return Ok(nothing_started()),
+        };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));

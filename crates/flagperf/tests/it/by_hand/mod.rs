@@ -100,6 +100,7 @@ impl ByHand {
                 environment: Environment::Host,
                 monitor: MonitorSpec {
                     interval_ns: 100_000_000,
+                    vendor: None,
                 },
                 duration_s: Some(1.0),
                 master_port: None,
@@ -206,6 +207,8 @@ impl ByHand {
             patience: Duration::from_mins(1),
             max_parallel: 9,
             version: env!("CARGO_PKG_VERSION"),
+            chips: Arc::default(),
+            home: None,
         };
         let rounds: Vec<usize> = (0..self.plan.cases.len()).collect();
         let request = RunRequest {
@@ -256,6 +259,7 @@ impl ByHand {
                     bad: None,
                     steps: Vec::new(),
                     series: Vec::new(),
+                    chip_series: Vec::new(),
                     absent: Vec::new(),
                 })
                 .collect(),
@@ -339,14 +343,21 @@ impl<H: FnMut(&EventKind, &UnboundedSender<()>)> Consumer for Watching<H> {
                 node,
                 series,
                 absent,
-            } => self
-                .recorder
-                .node_series(node, series.to_vec(), absent.to_vec()),
+                chips,
+                chip_series,
+            } => {
+                self.recorder
+                    .node_series(node, series.to_vec(), absent.to_vec());
+                self.recorder.node_chips(node, chips, chip_series.to_vec());
+            }
             Emission::Files { node, bytes } => self.recorder.files(*node as u32, bytes.to_vec()),
             Emission::FilesEnded { node } => {
                 self.recorder.files_ended(*node as u32);
             }
             Emission::Samples { node, block } => self.recorder.samples(*node as u32, block),
+            Emission::ChipSamples { node, block } => {
+                self.recorder.chip_samples(*node as u32, block);
+            }
         }
     }
 }

@@ -94,8 +94,6 @@ impl Resolved {
         let rounds = request.rounds.unwrap_or(self.rounds);
         let (timeout_s, stall_s) = default_limits(suite);
         let first = PlannedCase {
-            container: None,
-            drop_caches: false,
             spec: CaseSpec {
                 name: self.name,
                 suite,
