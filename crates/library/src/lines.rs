@@ -5,11 +5,12 @@ use std::io::BufRead;
 /// Longest line kept, in bytes. A record with ten thousand repetitions has a quarter of this.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
 
-/// Finds the lines of a stream that contain a mark. A line that is longer than [`LONGEST_LINE`] is
+/// Finds the lines of a stream that contain one of some marks, or all lines. A line that is longer than [`LONGEST_LINE`] is
 /// given up: its first bytes are handed on once, marked as cut, and the rest is skipped.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    mark: &'static [u8],
+    /// Absent if every line is of interest.
+    marks: Option<&'static [&'static str]>,
     partial: Vec<u8>,
     skipping: bool,
 }
@@ -23,13 +24,27 @@ pub(crate) struct Line<'a> {
 }
 
 impl Lines {
-    /// Finds lines that contain the mark.
-    pub(crate) fn with(mark: &'static str) -> Self {
+    /// Finds lines that contain one of the marks.
+    pub(crate) fn with(marks: &'static [&'static str]) -> Self {
         Self {
-            mark: mark.as_bytes(),
+            marks: Some(marks),
             partial: Vec::new(),
             skipping: false,
         }
+    }
+
+    /// Finds all lines.
+    pub(crate) fn all() -> Self {
+        Self {
+            marks: None,
+            partial: Vec::new(),
+            skipping: false,
+        }
+    }
+
+    fn is_marked(&self, bytes: &[u8]) -> bool {
+        self.marks
+            .is_none_or(|marks| marks.iter().any(|mark| contains(bytes, mark.as_bytes())))
     }
 
     /// Takes bytes and calls `each` for every marked line that is complete, or proves too long.
@@ -61,11 +76,13 @@ impl Lines {
         // are passed over together, without looking for their ends.
         let end = memchr::memrchr(b'\n', bytes);
         let (whole, rest) = bytes.split_at(end.map_or(0, |at| at + 1));
-        if contains(whole, self.mark) {
-            for line in whole.split(|byte| *byte == b'\n') {
+        if let Some(lines) = whole.strip_suffix(b"\n")
+            && self.is_marked(lines)
+        {
+            for line in lines.split(|byte| *byte == b'\n') {
                 let cut = line.len() > LONGEST_LINE;
                 let bytes = &line[..line.len().min(LONGEST_LINE + 1)];
-                if contains(bytes, self.mark) {
+                if self.is_marked(bytes) {
                     each(Line { bytes, cut });
                 }
             }
@@ -80,7 +97,7 @@ impl Lines {
     }
 
     fn end_partial(&mut self, cut: bool, each: &mut impl FnMut(Line<'_>)) {
-        if contains(&self.partial, self.mark) {
+        if self.is_marked(&self.partial) {
             each(Line {
                 bytes: &self.partial,
                 cut,
@@ -91,7 +108,9 @@ impl Lines {
 
     /// Hands on the last line if the stream ended without an end of line.
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Line<'_>)) {
-        self.end_partial(false, &mut each);
+        if !self.partial.is_empty() {
+            self.end_partial(false, &mut each);
+        }
         self.partial = Vec::new();
     }
 }
@@ -107,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
-        let mut lines = Lines::with("#!");
+        let mut lines = Lines::with(&["#!"]);
         let mut out = Vec::new();
         let mut each = |line: Line<'_>| out.push((line.bytes.to_vec(), line.cut));
         for chunk in chunks {
@@ -129,6 +148,19 @@ mod tests {
         let lines = all(&[b"a\n#!b\nc #", b"! d\n\n##!\n#\n!\n#!e"]);
         let texts: Vec<&[u8]> = lines.iter().map(|(bytes, _)| &bytes[..]).collect();
         assert_eq!(texts, [&b"#!b"[..], b"c #! d", b"##!", b"#!e"]);
+    }
+
+    #[test]
+    fn all_lines_are_handed_on_where_all_are_wanted() {
+        for chunks in [&[&b"a\n\nb\nc"[..]][..], &[b"a\n", b"\nb", b"\n", b"c\n"]] {
+            let mut lines = Lines::all();
+            let mut texts: Vec<Vec<u8>> = Vec::new();
+            for chunk in chunks {
+                lines.feed(chunk, |line| texts.push(line.bytes.to_vec()));
+            }
+            lines.finish(|line| texts.push(line.bytes.to_vec()));
+            assert_eq!(texts, [&b"a"[..], b"", b"b", b"c"]);
+        }
     }
 
     #[test]

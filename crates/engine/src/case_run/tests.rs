@@ -73,7 +73,12 @@ fn monitor_stopped(task: TaskId) -> FromAgent {
 
 /// What an agent says about a task that passes.
 fn passing() -> String {
-    let result = b"[FlagPerf Result]Rank 0 x=1 GB/s\n".to_vec();
+    printing("[FlagPerf Result]Rank 0 x=1 GB/s\n")
+}
+
+/// What an agent says about a task that prints this and ends with status 0.
+fn printing(text: &str) -> String {
+    let result = text.as_bytes().to_vec();
     let ready = say(&[FromAgent::Prepared {
         task: TASK,
         directory: None,
@@ -275,4 +280,33 @@ async fn late_words_about_another_task_count_for_none() {
     let round = round("each", &[late]).await;
     assert_eq!(round.outcome, Outcome::Passed);
     assert_eq!(round.monitors, 1);
+}
+
+#[tokio::test]
+async fn a_case_without_a_number_has_not_passed() {
+    for (text, said) in [
+        (
+            "[FlagPerf Result] main_memory-bandwidth= GB/s\n",
+            "failed on node1: it ended with status 0 but the tool printed no number for `main_memory-bandwidth`",
+        ),
+        (
+            "+ echo '[FlagPerf Result]a=1 GB/s'\nall is well\n",
+            "failed on node1: it ended with status 0 but reported no result",
+        ),
+    ] {
+        let alone = round("each", &[printing(text)]).await;
+        assert_eq!(alone.outcome.to_string(), said);
+        // A task of all nodes has passed if one of them has the number.
+        let silent = printing("\n");
+        let all = round("all", &[silent.clone(), printing(text)]).await;
+        assert_eq!(all.outcome.to_string(), said);
+        let all = round("all", &[printing(text), passing()]).await;
+        assert_eq!(all.outcome, Outcome::Passed);
+    }
+}
+
+#[tokio::test]
+async fn words_behind_the_mark_are_a_result_of_a_case_of_ones_own() {
+    let words = round("each", &[printing("[FlagPerf Result]all is well\n")]).await;
+    assert_eq!(words.outcome, Outcome::Passed);
 }
