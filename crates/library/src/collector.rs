@@ -156,13 +156,9 @@ impl Collector {
             streams,
             state,
         } = self;
-        let stream =
-            streams
-                .entry((node.clone(), rank))
-                .or_insert_with(|| match known.dialect.marks() {
-                    Some(marks) => Lines::with(marks),
-                    None => Lines::all(),
-                });
+        let stream = streams
+            .entry((node.clone(), rank))
+            .or_insert_with(|| Lines::with(known.dialect.marks()));
         stream.feed(bytes, |line| state.line(known, node, rank, line, &mut out));
         out
     }
@@ -196,9 +192,6 @@ impl State {
         // When no more classic lines are kept, a flood of them should cost next to nothing.
         if marked && self.lines_are_full(0) && !contains(line.bytes, RECORD_PREFIX.as_bytes()) {
             self.dropped_lines += 1;
-            return;
-        }
-        if !marked && !self.reader.may_matter(node, rank, line.bytes) {
             return;
         }
         let text = String::from_utf8_lossy(line.bytes);

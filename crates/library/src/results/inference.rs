@@ -9,14 +9,19 @@ use super::literal::{Literal, read};
 use super::remark::ResultRemark;
 use super::{Found, MOST_KEYS};
 use crate::Collected;
+use crate::collector::MARK;
+use crate::lines::Marks;
 
 /// The level of the line with the results.
 const FINISH: &str = "Finish Info";
 const BEGIN: &str = "Vendor Inference Begin";
 const END: &str = "Vendor Inference End";
 
-/// What every line of interest has in it.
-pub(crate) const MARKS: [&str; 3] = [FINISH, BEGIN, END];
+/// Which lines are of interest.
+pub(crate) const MARKS: Marks = Marks {
+    texts: &[MARK, FINISH, BEGIN, END],
+    before: false,
+};
 
 /// The nominal rates of the chip, in operations per second. Absent if they are not known; a rate that
 /// is not more than 0 counts as absent.

@@ -22,6 +22,8 @@ pub(crate) use operation::heading;
 pub(crate) use remark::ResultRemark;
 
 use crate::Collected;
+use crate::collector::MARK;
+use crate::lines::Marks;
 use inference::Inference;
 use training::Training;
 
@@ -80,17 +82,15 @@ impl Dialect {
         }
     }
 
-    /// The texts of which every line of interest has one; absent if only all lines will do.
-    pub(crate) fn marks(&self) -> Option<&'static [&'static str]> {
-        const CLASSIC: [&str; 1] = [crate::collector::MARK];
-        const INFERENCE: [&str; 4] = {
-            let [a, b, c] = inference::MARKS;
-            [crate::collector::MARK, a, b, c]
-        };
+    /// Which lines are of interest.
+    pub(crate) fn marks(&self) -> Marks {
         match self {
-            Self::Plain | Self::Base { .. } | Self::Operation => Some(&CLASSIC),
-            Self::Inference(_) => Some(&INFERENCE),
-            Self::Training { .. } => None,
+            Self::Plain | Self::Base { .. } | Self::Operation => Marks {
+                texts: &[MARK],
+                before: false,
+            },
+            Self::Inference(_) => inference::MARKS,
+            Self::Training { .. } => training::MARKS,
         }
     }
 
@@ -133,16 +133,6 @@ impl Reader {
             Dialect::Plain | Dialect::Base { .. } | Dialect::Operation => Self::None,
             Dialect::Inference(peaks) => Self::Inference(Inference::new(*peaks)),
             Dialect::Training { model, .. } => Self::Training(Training::new(model, spans)),
-        }
-    }
-
-    /// True if a line may mean something to it; reading one that does not is a waste of time only.
-    pub(crate) fn may_matter(&self, node: &NodeName, rank: u32, line: &[u8]) -> bool {
-        let has = |mark: &&str| crate::lines::contains(line, mark.as_bytes());
-        match self {
-            Self::None => false,
-            Self::Inference(_) => inference::MARKS.iter().any(has),
-            Self::Training(training) => training.may_matter(node, rank, line),
         }
     }
 

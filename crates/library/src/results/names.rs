@@ -48,14 +48,18 @@ pub(crate) fn meant<'a>(case: &str, printed: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::base::{BaseProgram, metrics};
+    use crate::results::printed;
 
     #[test]
     fn every_name_means_a_metric_that_its_case_declares() {
         for name in NAMES {
             assert_eq!(meant(name.case, name.printed), name.metric);
             assert_eq!(meant("another", name.printed), name.printed);
-            // And none is the name of itself.
             assert_ne!(name.printed, name.metric);
+            let mut decls = metrics(name.case, BaseProgram::Toolkit).iter();
+            let known = decls.any(|decl| decl.name == name.metric);
+            assert!(known || printed::declared(name.metric).is_some());
         }
     }
 }

@@ -156,16 +156,6 @@ pub(crate) struct Printed {
 }
 
 impl Printed {
-    /// True if a line of these bytes may mean something. Most lines of a training do not.
-    pub(crate) fn may_matter(&self, line: &[u8]) -> bool {
-        let is = |text: &str| memchr::memmem::find(line, text.as_bytes()).is_some();
-        self.pair.is_some()
-            || line.first().is_some_and(u8::is_ascii_digit)
-            || SHAPES.iter().any(|shape| is(shape.key))
-            || STAGES.iter().any(|(heading, _)| is(heading))
-            || is("Key: ")
-    }
-
     /// The figures of a line, several if it tells what the line before it was.
     pub(crate) fn line<'a>(&mut self, line: &'a str) -> Vec<Figure<'a>> {
         let line = line.trim();

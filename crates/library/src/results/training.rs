@@ -11,7 +11,32 @@ use super::printed::{self, Figure, Printed};
 use super::remark::ResultRemark;
 use super::{Found, MOST_KEYS, names};
 use crate::Collected;
-use crate::lines::contains;
+use crate::collector::MARK;
+use crate::lines::Marks;
+
+/// Which lines are of interest: those with a text of the PerfLog or of [`printed`], and, for two numbers
+/// that say nothing of themselves, the line before.
+pub(crate) const MARKS: Marks = Marks {
+    texts: &[
+        MARK,
+        perf_log::MARK,
+        " per second",
+        "Tokens/p/s",
+        "MFU",
+        "TFLOPS:",
+        "(token per",
+        "computing power:",
+        "avg_iter_time",
+        " time is ",
+        "tokens_",
+        "MMMU :",
+        "-shots Acc:",
+        "Key: ",
+        " stage",
+        "two-stage",
+    ],
+    before: true,
+};
 
 /// Reads the lines of a case of suite training.
 #[derive(Debug)]
@@ -54,18 +79,6 @@ impl Training {
             printed: BTreeMap::new(),
             remarks: Vec::new(),
         }
-    }
-
-    /// True if a line may mean something.
-    pub(crate) fn may_matter(&self, node: &NodeName, rank: u32, line: &[u8]) -> bool {
-        if contains(line, perf_log::MARK.as_bytes()) {
-            return true;
-        }
-        let stream = self.streams.get(node).and_then(|ranks| ranks.get(&rank));
-        stream.map_or_else(
-            || Printed::default().may_matter(line),
-            |stream| stream.may_matter(line),
-        )
     }
 
     pub(crate) fn line(

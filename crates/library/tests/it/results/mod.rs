@@ -4,6 +4,7 @@ mod base;
 mod inference;
 mod operation;
 mod training;
+mod tree;
 
 use flagperf_library::{Collected, Collector, Dialect, Summary};
 use flagperf_model::{CaseName, CaseSpec, Measurement, NodeName, NodeScope};
