@@ -159,7 +159,7 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// A command that makes a container ready.
+/// A command that makes a container, or a case, ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetupCommand {
     /// The argument vector.
@@ -167,7 +167,8 @@ pub struct SetupCommand {
     /// Variables for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// The directory on the controller that it runs in a copy of.
+    /// The directory on the controller that it runs in a copy of; absent for where a container's first process runs,
+    /// and for a case's command for where the processes of its task do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// It is ended when it has run this long, in seconds.

@@ -21,6 +21,7 @@ mod run;
 mod series;
 mod spread;
 mod time;
+mod tree;
 mod unit;
 
 pub use case::{
@@ -44,4 +45,7 @@ pub use run::{CaseResult, MonitorCost, NodeRecord, RUN_SCHEMA, RunRecord, RunSta
 pub use series::{Absent, SampleBlock, Scope, SeriesDecl, SeriesKind};
 pub use spread::{Spread, median};
 pub use time::Timestamp;
+pub use tree::{
+    COPY, OUT, PrivateCopy, Remark, RemarkKind, StartProgram, TreeCase, TreeFiles, TreeProgram,
+};
 pub use unit::Unit;

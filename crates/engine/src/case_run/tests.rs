@@ -159,8 +159,10 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         node_rank: rank as u32,
         directory: format!("x/{}", node.name),
         log: "log".to_owned(),
+        rank_logs: BTreeMap::new(),
         processes: Vec::new(),
         case_directory: None,
+        copy: None,
     });
     let case = PlannedCase {
         spec,
@@ -177,6 +179,8 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        remarks: Vec::new(),
+        setup: Vec::new(),
         directory: None,
         tasks: tasks.collect(),
     };

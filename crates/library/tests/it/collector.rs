@@ -42,13 +42,17 @@ pub(crate) fn planned(spec: &CaseSpec) -> PlannedCase {
         left_out: Vec::new(),
         directory: None,
         named: false,
+        remarks: Vec::new(),
+        setup: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,
             directory: String::new(),
             log: String::new(),
+            rank_logs: BTreeMap::new(),
             processes: vec![process(0), process(1)],
             case_directory: None,
+            copy: None,
         }],
     }
 }
