@@ -32,12 +32,16 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        setup: Vec::new(),
+        remarks: Vec::new(),
         tasks: vec![NodeTask {
             node: NodeName::new("node").expect("it is a valid name"),
             node_rank: 0,
             directory: "d".to_owned(),
             log: "l".to_owned(),
             case_directory: None,
+            copy: None,
+            rank_logs: BTreeMap::new(),
             processes: vec![ProcessSpec {
                 rank: 0,
                 argv: vec!["true".to_owned()],

@@ -113,9 +113,9 @@ pub(crate) struct State {
 }
 
 impl Collector {
-    /// A collector for one round of a case that prints records and classic result lines.
+    /// A collector for one round of a case, which prints its results as its kind does.
     pub fn new(case: &PlannedCase) -> Self {
-        Self::reading(case, Dialect::Plain)
+        Self::reading(case, Dialect::of(&case.spec.entry))
     }
 
     /// A collector for one round of a case that prints its results in this way.

@@ -13,7 +13,7 @@ mod printed;
 mod remark;
 mod training;
 
-use flagperf_model::{Measurement, MetricDecl, NodeName};
+use flagperf_model::{Entry, Measurement, MetricDecl, NodeName, StartProgram, TreeProgram};
 
 pub use base::BaseProgram;
 pub use inference::Peaks;
@@ -66,7 +66,54 @@ pub enum TrainingStyle {
     Printed,
 }
 
+/// The model for PyTorch that prints what others write to the PerfLog.
+const PRINTS: &str = "llama2_7b_finetune";
+
 impl Dialect {
+    /// That of a case. The rates of the chip, which only its node knows, are not in it; see
+    /// [`Dialect::with_peaks`].
+    pub fn of(entry: &Entry) -> Self {
+        let Entry::Tree(tree) = entry else {
+            return Self::Plain;
+        };
+        let base = |program| Self::Base {
+            case: tree.case.clone(),
+            program,
+        };
+        let training = |style| Self::Training {
+            model: tree.case.clone(),
+            style,
+        };
+        match &tree.program {
+            TreeProgram::Benchmark => base(BaseProgram::Benchmark),
+            TreeProgram::Toolkit => base(BaseProgram::Toolkit),
+            TreeProgram::Operation { .. } => Self::Operation,
+            TreeProgram::Inference { .. } => Self::Inference(Peaks::default()),
+            TreeProgram::Training { start, .. } => training(match start {
+                StartProgram::Pytorch if tree.case == PRINTS => TrainingStyle::Printed,
+                StartProgram::Pytorch
+                | StartProgram::Paddle
+                | StartProgram::Tensorflow2
+                | StartProgram::Mindspore => TrainingStyle::PerfLog,
+                StartProgram::Megatron
+                | StartProgram::MegatronDeepspeed
+                | StartProgram::Flagscale
+                | StartProgram::Deepspeed
+                | StartProgram::DeepspeedTorch => TrainingStyle::Printed,
+            }),
+            TreeProgram::InContainer | TreeProgram::InCluster => training(TrainingStyle::Printed),
+        }
+    }
+
+    /// The same on a chip with these rates. Only inference asks for them.
+    #[must_use]
+    pub fn with_peaks(self, peaks: Peaks) -> Self {
+        match self {
+            Self::Inference(_) => Self::Inference(peaks),
+            other => other,
+        }
+    }
+
     /// The metrics that such a case may report, the primary one first; which of them it does report
     /// depends on the case. None for a plain case, which declares its own, and for an unknown one.
     pub fn metrics(&self) -> Vec<MetricDecl> {
@@ -163,6 +210,97 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flagperf_model::{PrivateCopy, TreeCase, TreeFiles};
+
+    fn entry(case: &str, program: TreeProgram) -> Entry {
+        Entry::Tree(Box::new(TreeCase {
+            suite_directory: "/t/training".to_owned(),
+            case: case.to_owned(),
+            vendor: "nvidia".to_owned(),
+            chip: None,
+            framework: String::new(),
+            program,
+            nproc: 8,
+            nnodes: 1,
+            pip_source: None,
+            files: TreeFiles::default(),
+            env: std::collections::BTreeMap::new(),
+            copy: PrivateCopy::default(),
+        }))
+    }
+
+    fn training(start: StartProgram) -> TreeProgram {
+        TreeProgram::Training {
+            start,
+            config_file: "c".to_owned(),
+            hardware: "A100".to_owned(),
+            data_directory: "/d".to_owned(),
+            visible_devices: None,
+            hosts_ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_case_speaks_the_dialect_of_its_program() {
+        let base = |program| Dialect::Base {
+            case: "a".to_owned(),
+            program,
+        };
+        let model = |model: &str, style| Dialect::Training {
+            model: model.to_owned(),
+            style,
+        };
+        let inference = TreeProgram::Inference {
+            data_directory: "/d".to_owned(),
+            log_level: "INFO".to_owned(),
+        };
+        let operation = TreeProgram::Operation {
+            format: "FP16".to_owned(),
+            spec_tflops: "312".to_owned(),
+            library: "nativetorch".to_owned(),
+            device: None,
+        };
+        let none = Dialect::Inference(Peaks::default());
+        for (case, program, dialect) in [
+            ("a", TreeProgram::Benchmark, base(BaseProgram::Benchmark)),
+            ("a", TreeProgram::Toolkit, base(BaseProgram::Toolkit)),
+            ("a", operation, Dialect::Operation),
+            ("a", inference.clone(), none),
+            (
+                "a",
+                TreeProgram::InCluster,
+                model("a", TrainingStyle::Printed),
+            ),
+            (
+                "a",
+                training(StartProgram::Pytorch),
+                model("a", TrainingStyle::PerfLog),
+            ),
+            (
+                "a",
+                training(StartProgram::Megatron),
+                model("a", TrainingStyle::Printed),
+            ),
+            (
+                PRINTS,
+                training(StartProgram::Pytorch),
+                model(PRINTS, TrainingStyle::Printed),
+            ),
+        ] {
+            assert_eq!(Dialect::of(&entry(case, program)), dialect);
+        }
+        assert_eq!(
+            Dialect::of(&Entry::Kernel("gemm".to_owned())),
+            Dialect::Plain
+        );
+        let peaks = Peaks {
+            fp32: None,
+            fp16: Some(312e12),
+        };
+        let dialect = Dialect::of(&entry("a", inference)).with_peaks(peaks);
+        assert_eq!(dialect, Dialect::Inference(peaks));
+        assert_eq!(Dialect::Operation.with_peaks(peaks), Dialect::Operation);
+    }
 
     #[test]
     fn every_dialect_declares_one_primary_metric() {
