@@ -103,10 +103,8 @@ impl Number<'_> {
             return Err(ResultRemark::NoNumber { metric });
         }
         if self.value < 0.0 && decl.is_some_and(|decl| !decl.signed) {
-            return Err(ResultRemark::Negative {
-                metric: self.printed.to_owned(),
-                value: self.value,
-            });
+            let metric = self.printed.to_owned();
+            return Err(ResultRemark::Negative { metric });
         }
         Ok(Measurement {
             printed: (metric.as_str() != self.printed).then(|| self.printed.to_owned()),

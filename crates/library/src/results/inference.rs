@@ -188,7 +188,7 @@ impl Inference {
                 Literal::None => {}
                 other => figures.remarks.push(ResultRemark::NotANumber {
                     metric: key,
-                    value: format!("{other:?}"),
+                    what: other.kind(),
                 }),
             }
         }

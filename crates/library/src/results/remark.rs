@@ -9,14 +9,14 @@ pub(crate) enum ResultRemark {
     #[error("the tool printed no number for `{}`", shown(.metric))]
     NoNumber { metric: String },
     /// There is a number that cannot be. Cases that find no time in their log divide by −1.
-    #[error("the tool printed {value} for `{}`, which cannot be negative; it is left out", shown(.metric))]
-    Negative { metric: String, value: f64 },
+    #[error("the tool printed a number below zero for `{}`, which cannot be; it is left out", shown(.metric))]
+    Negative { metric: String },
     /// There is a number, and its name is none.
     #[error("the tool printed a number for `{}`, which is no name; it is left out", shown(.printed))]
     NoName { printed: String },
     /// There is something else where a number should be.
-    #[error("the tool printed `{}` for `{}`, which is no number; it is left out", shown(.value), shown(.metric))]
-    NotANumber { metric: String, value: String },
+    #[error("the tool printed {what} for `{}`, not a number; it is left out", shown(.metric))]
+    NotANumber { metric: String, what: &'static str },
     /// A unit says something else than the case measures.
     #[error("the tool printed `{}` in {printed}; what it counts is {unit}", shown(.metric))]
     OtherUnit {
@@ -40,7 +40,7 @@ impl ResultRemark {
     pub(crate) fn blank(&self) -> Option<&str> {
         match self {
             Self::NoNumber { metric }
-            | Self::Negative { metric, .. }
+            | Self::Negative { metric }
             | Self::NotANumber { metric, .. } => Some(metric),
             _ => None,
         }

@@ -202,7 +202,7 @@ fn logged(key: &str, value: Literal) -> Result<Measurement, ResultRemark> {
         other => {
             return Err(ResultRemark::NotANumber {
                 metric: key.to_owned(),
-                value: format!("{other:?}"),
+                what: other.kind(),
             });
         }
     };
