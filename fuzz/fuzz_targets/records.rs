@@ -1,12 +1,15 @@
-//! What a case prints, whatever it prints: no panic, bounded memory, and the same result however
-//! the output is cut.
+//! What a case prints, whatever it prints and in whichever dialect it is read: no panic, bounded
+//! memory, only finite numbers, and the same result however the output is cut.
 
 #![no_main]
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use flagperf_library::{Collected, Collector, Library, Summary, parse_record, parse_result_line};
+use flagperf_library::{
+    BaseProgram, Collected, Collector, Dialect, Library, Peaks, Summary, TrainingStyle,
+    parse_record, parse_result_line,
+};
 use flagperf_model::{Limits, NodeName, NodeTask, PlannedCase, ProcessSpec};
 use libfuzzer_sys::fuzz_target;
 
@@ -29,12 +32,16 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        setup: Vec::new(),
+        remarks: Vec::new(),
         tasks: vec![NodeTask {
             node: NodeName::new("node").expect("it is a valid name"),
             node_rank: 0,
             directory: "d".to_owned(),
             log: "l".to_owned(),
             case_directory: None,
+            copy: None,
+            rank_logs: BTreeMap::new(),
             processes: vec![ProcessSpec {
                 rank: 0,
                 argv: vec!["true".to_owned()],
@@ -46,8 +53,32 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
     }
 });
 
-fn collect(node: &NodeName, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
-    let mut collector = Collector::new(&CASE);
+/// The dialects, each by some first bytes of the input.
+fn dialect(choice: u8) -> Dialect {
+    match choice % 6 {
+        0 => Dialect::Plain,
+        1 => Dialect::Base {
+            case: "interconnect-P2P_interserver".to_owned(),
+            program: BaseProgram::Toolkit,
+        },
+        2 => Dialect::Base {
+            case: "computation-INT8".to_owned(),
+            program: BaseProgram::Benchmark,
+        },
+        3 => Dialect::Operation,
+        4 => Dialect::Inference(Peaks {
+            fp32: None,
+            fp16: Some(1.0),
+        }),
+        _ => Dialect::Training {
+            model: "llama2_7b_finetune".to_owned(),
+            style: TrainingStyle::Printed,
+        },
+    }
+}
+
+fn collect(dialect: &Dialect, node: &NodeName, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
+    let mut collector = Collector::reading(&CASE, dialect.clone());
     let mut all = Vec::new();
     for chunk in chunks {
         all.extend(collector.feed(node, 0, chunk));
@@ -57,7 +88,9 @@ fn collect(node: &NodeName, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
     (all, summary)
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(|input: (u8, &[u8])| {
+    let (choice, data) = input;
+    let dialect = dialect(choice);
     let text = String::from_utf8_lossy(data);
     for line in text.lines() {
         let _record = parse_record(line);
@@ -68,7 +101,10 @@ fuzz_target!(|data: &[u8]| {
     }
     let node = NodeName::new("node").expect("it is a valid name");
     let middle = data.len() / 2;
-    let whole = collect(&node, &[data]);
-    let cut = collect(&node, &[&data[..middle], &data[middle..]]);
+    let whole = collect(&dialect, &node, &[data]);
+    let cut = collect(&dialect, &node, &[&data[..middle], &data[middle..]]);
     assert_eq!(whole, cut);
+    for (_, number) in &whole.1.measurements {
+        assert!(number.value.is_finite());
+    }
 });

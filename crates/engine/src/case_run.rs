@@ -12,11 +12,11 @@ mod hear;
 mod prepare;
 mod stages;
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use flagperf_library::Collector;
-use flagperf_model::{EventKind, NodeName, NodeScope, NodeTask, Outcome, PlannedCase, Timestamp};
+use flagperf_model::{Cause, EventKind, NodeScope, NodeTask, Outcome, PlannedCase, Timestamp};
 use flagperf_transport::now;
 use flagperf_wire::{Opener, TaskId, ToAgent};
 use tokio::time::{Instant, sleep_until};
@@ -66,7 +66,6 @@ pub(crate) struct CaseRun<'a, 'c> {
     aborted: bool,
     /// True once all nodes have been asked to end the task.
     ending: bool,
-    reported: BTreeSet<NodeName>,
     tails: Tails,
     files_moved: Instant,
     opener: Opener,
@@ -125,7 +124,6 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             story,
             aborted: false,
             ending: false,
-            reported: BTreeSet::new(),
             tails,
             files_moved: Instant::now(),
             opener: Opener::default(),
@@ -294,16 +292,24 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             self.measured(name, measurement);
         }
         let ended = now();
-        self.reported
-            .extend(summary.result_lines.into_iter().map(|(name, _)| name));
         // A task that spans its nodes speaks for all of them, whichever of its ranks prints.
         let mut tasks = self.case.tasks.iter();
         let silent = if self.spans {
-            tasks.next().filter(|_| !summary.reported)
+            tasks.next().filter(|_| summary.reporters.is_empty())
         } else {
-            tasks.find(|task| !self.reported.contains(&task.node))
+            tasks.find(|task| !summary.reporters.contains(&task.node))
         };
-        let silent = silent.map(|task| task.node.clone());
+        let silent = silent.map(|task| {
+            let mut blank = summary.blank.iter();
+            let blank = blank.find(|(name, _)| self.spans || **name == task.node);
+            let cause = match blank {
+                Some((_, metric)) => Cause::NoNumber {
+                    metric: metric.clone(),
+                },
+                None => Cause::NoResult,
+            };
+            (task.node.clone(), cause)
+        });
         let ran = !self.case.tasks.is_empty();
         let outcome = verdict(&self.story, &self.case.limits, silent, ran);
         let names = self.context.nodes.iter().map(Active::name);

@@ -100,11 +100,11 @@ impl Story {
 
 /// The outcome. What came first counts, by the controller's time: what is heard first may have happened
 /// last. Where nothing went wrong: the case said that it cannot run here, a node that should have
-/// reported anything did not (`silent` names one), passed.
+/// reported anything did not (`silent` names one, and why), passed.
 pub(crate) fn verdict(
     story: &Story,
     limits: &Limits,
-    silent: Option<NodeName>,
+    silent: Option<(NodeName, Cause)>,
     ran: bool,
 ) -> Outcome {
     let blow = story.blows.iter().min_by_key(|(at, _)| *at);
@@ -120,10 +120,10 @@ pub(crate) fn verdict(
                 feature: feature.clone(),
             },
             (None, None) if ran => Outcome::Passed,
-            (None, Some(node)) => Outcome::Failed {
+            (None, Some((node, cause))) => Outcome::Failed {
                 node,
                 stage: Stage::Parse,
-                cause: Cause::NoResult,
+                cause,
                 also: Vec::new(),
             },
             // A round without nodes has nothing to report.

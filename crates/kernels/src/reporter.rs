@@ -171,6 +171,7 @@ impl<'a> Reporter<'a> {
         let value = value_of(&spread);
         self.record(&CaseRecord::Measurement(Box::new(Measurement {
             metric: MetricName::new(metric.name.as_str())?,
+            printed: None,
             value,
             unit: metric.unit.clone(),
             better: metric.better,

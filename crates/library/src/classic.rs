@@ -47,8 +47,10 @@ pub fn parse_result_line(line: &str) -> Vec<ClassicResult> {
         .collect()
 }
 
-/// True for what a shell under `set -x` puts before a command: plus signs and a blank.
+/// True for what a shell under `set -x` puts before a command: plus signs and a blank. `mpirun` may have
+/// put the tag of a rank before that.
 pub(crate) fn is_trace(before: &str) -> bool {
+    let before = before.split_once(">:").map_or(before, |(_, after)| after);
     let before = before.trim_start();
     let after = before.trim_start_matches('+');
     after.len() < before.len() && after.starts_with([' ', '\t'])

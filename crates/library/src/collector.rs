@@ -3,27 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagperf_model::{
-    CaseName, CaseRecord, Entry, Measurement, MetricDecl, MetricName, NodeName, PlannedCase,
+    CaseName, CaseRecord, Entry, MetricDecl, MetricName, NodeName, NodeScope, Phase, PlannedCase,
     RECORD_PREFIX, RESULT_PREFIX, RankLayout,
 };
 use flagperf_text::{printable, shown};
 
-use crate::classic::{is_trace, parse_result_line};
-use crate::declared::{adopt_declared, check_declared, decimal_results, is_twin, measurement};
+use crate::classic::is_trace;
+use crate::declared::{adopt_declared, check_declared};
 use crate::lines::{Line, Lines, contains};
+use crate::results::{Dialect, Reader, heading};
 use crate::sound::mend;
+use crate::summary::Summary;
 
 /// Most classic result lines kept of a round of a case.
-const MOST_RESULT_LINES: usize = 100_000;
+pub(crate) const MOST_RESULT_LINES: usize = 100_000;
 
 /// Most bytes of classic result lines kept. The usual line has 60.
-const MOST_RESULT_BYTES: usize = 32 << 20;
+pub(crate) const MOST_RESULT_BYTES: usize = 32 << 20;
 
 /// A classic result line longer than this is not one, in bytes.
 const LONGEST_RESULT_LINE: usize = 4096;
 
 /// Most measurements passed on. More is a fault of the case, and would grow the record without end.
-const MOST_MEASUREMENTS: usize = 100_000;
+pub(crate) const MOST_MEASUREMENTS: usize = 100_000;
 
 /// Most bytes of records passed on that are kept for good: measurements, notes, failures. A
 /// measurement with a thousand repetitions has 20 000.
@@ -32,8 +34,8 @@ const MOST_RECORD_BYTES: usize = 64 << 20;
 /// Most different warnings given; later ones are counted.
 const MOST_WARNINGS: usize = 100;
 
-/// The text that every line of interest has in it.
-const MARK: &str = "[FlagPerf Re";
+/// The text that every record and every classic result line has in it.
+pub(crate) const MARK: &str = "[FlagPerf Re";
 
 /// Reads a line that carries a record. `None` for any other line.
 ///
@@ -58,38 +60,33 @@ fn last_overprint(line: &str) -> &str {
 pub enum Collected {
     /// A record.
     Record(CaseRecord),
+    /// A rank enters a phase, by the log of a case that knows no records. The moment is now.
+    Entered {
+        /// The rank that says so.
+        rank: u32,
+        /// The phase that begins.
+        phase: Phase,
+    },
     /// Something is not as it should be; the case goes on.
     Warning(String),
-}
-
-/// What is known when all output has been read.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Summary {
-    /// The numbers of classic result lines whose metric no record gave, with their node.
-    pub measurements: Vec<(NodeName, Measurement)>,
-    /// The classic result lines as printed, traces of shells left out, with their node.
-    pub result_lines: Vec<(NodeName, String)>,
-    /// What is not as it should be and was not said before.
-    pub warnings: Vec<String>,
-    /// True if the case reported any number at all.
-    pub reported: bool,
 }
 
 /// Reads the output of one round of a case on all its nodes. Its memory is bounded, whatever is
 /// printed.
 #[derive(Debug)]
 pub struct Collector {
-    known: Known,
+    pub(crate) known: Known,
     streams: BTreeMap<(NodeName, u32), Lines>,
-    state: State,
+    pub(crate) state: State,
 }
 
 /// What the plan says of the round.
 #[derive(Debug)]
-struct Known {
-    case: CaseName,
-    layout: RankLayout,
-    declared: BTreeMap<MetricName, MetricDecl>,
+pub(crate) struct Known {
+    pub(crate) case: CaseName,
+    pub(crate) dialect: Dialect,
+    pub(crate) layout: RankLayout,
+    pub(crate) declared: BTreeMap<MetricName, MetricDecl>,
     /// The ranks on each node.
     ranks: BTreeMap<NodeName, BTreeSet<u32>>,
     /// True for a program of the user's own. A built-in measurement describes itself in other words
@@ -99,22 +96,32 @@ struct Known {
 
 /// All that changes but the streams, so that a stream can be read meanwhile.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// Lines kept, with the rank of the process that printed each.
-    lines: Vec<(NodeName, u32, String)>,
+    pub(crate) lines: Vec<(NodeName, u32, String)>,
     bytes: usize,
-    dropped_lines: u64,
-    measurements: usize,
+    pub(crate) dropped_lines: u64,
+    pub(crate) measurements: usize,
     record_bytes: usize,
-    recorded: BTreeSet<MetricName>,
+    pub(crate) recorded: BTreeSet<MetricName>,
+    /// The nodes with a record of a number.
+    pub(crate) reporters: BTreeSet<NodeName>,
+    /// Reads what the dialect has beside records and classic lines.
+    pub(crate) reader: Reader,
     warned: BTreeSet<String>,
-    unsaid: u64,
+    pub(crate) unsaid: u64,
 }
 
 impl Collector {
-    /// A collector for one round of a case.
+    /// A collector for one round of a case, which prints its results as its kind does.
     pub fn new(case: &PlannedCase) -> Self {
+        Self::reading(case, Dialect::of(&case.spec.entry))
+    }
+
+    /// A collector for one round of a case that prints its results in this way.
+    pub fn reading(case: &PlannedCase, dialect: Dialect) -> Self {
         let spec = &case.spec;
+        let reader = Reader::new(&dialect, spec.nodes == NodeScope::All);
         let mut ranks: BTreeMap<NodeName, BTreeSet<u32>> = BTreeMap::new();
         for task in &case.tasks {
             let of_node = ranks.entry(task.node.clone()).or_default();
@@ -123,6 +130,7 @@ impl Collector {
         Self {
             known: Known {
                 case: spec.name.clone(),
+                dialect,
                 layout: spec.ranks,
                 declared: spec
                     .metrics
@@ -133,7 +141,10 @@ impl Collector {
                 program: matches!(spec.entry, Entry::Argv(_)),
             },
             streams: BTreeMap::new(),
-            state: State::default(),
+            state: State {
+                reader,
+                ..State::default()
+            },
         }
     }
 
@@ -147,7 +158,7 @@ impl Collector {
         } = self;
         let stream = streams
             .entry((node.clone(), rank))
-            .or_insert_with(|| Lines::with(MARK));
+            .or_insert_with(|| Lines::with(known.dialect.marks()));
         stream.feed(bytes, |line| state.line(known, node, rank, line, &mut out));
         out
     }
@@ -163,69 +174,8 @@ impl Collector {
             });
             last.extend(out.into_iter().map(|one| (node.clone(), one)));
         }
-        let summary = self.summarise();
+        let summary = Summary::of(self);
         (last, summary)
-    }
-
-    fn summarise(self) -> Summary {
-        let Self {
-            known, mut state, ..
-        } = self;
-        let Known {
-            case,
-            layout,
-            declared,
-            ..
-        } = known;
-        let mut measurements = Vec::new();
-        let mut warnings = Vec::new();
-        let lines = std::mem::take(&mut state.lines);
-        let decimal = decimal_results(&lines);
-        for (node, rank, line) in &lines {
-            for result in parse_result_line(line) {
-                if is_twin(&decimal, node, &result) {
-                    continue;
-                }
-                if state.measurements + measurements.len() >= MOST_MEASUREMENTS {
-                    warnings.extend(state.say(too_many(&case)));
-                    continue;
-                }
-                match measurement(result, layout, *rank, &declared) {
-                    Ok(number) if state.recorded.contains(&number.metric) => {}
-                    Ok(number) => {
-                        let warning = check_declared(&case, &declared, &number);
-                        warnings.extend(warning.and_then(|text| state.say(text)));
-                        measurements.push((node.clone(), number));
-                    }
-                    Err(problem) => {
-                        let text = format!("result line `{}`: {problem}", shown(line));
-                        warnings.extend(state.say(text));
-                    }
-                }
-            }
-        }
-        if state.dropped_lines > 0 {
-            warnings.push(format!(
-                "{} result lines of `{case}` were not kept: more than {MOST_RESULT_LINES} lines or {} MiB",
-                state.dropped_lines,
-                MOST_RESULT_BYTES >> 20
-            ));
-        }
-        if state.unsaid > 0 {
-            warnings.push(format!(
-                "{} further warnings about the output of `{case}` are left out",
-                state.unsaid
-            ));
-        }
-        Summary {
-            reported: state.measurements > 0 || !measurements.is_empty(),
-            measurements,
-            result_lines: lines
-                .into_iter()
-                .map(|(node, _, line)| (node, line))
-                .collect(),
-            warnings,
-        }
     }
 }
 
@@ -238,8 +188,9 @@ impl State {
         line: Line<'_>,
         out: &mut Vec<Collected>,
     ) {
+        let marked = matches!(self.reader, Reader::None) || contains(line.bytes, MARK.as_bytes());
         // When no more classic lines are kept, a flood of them should cost next to nothing.
-        if self.lines_are_full(0) && !contains(line.bytes, RECORD_PREFIX.as_bytes()) {
+        if marked && self.lines_are_full(0) && !contains(line.bytes, RECORD_PREFIX.as_bytes()) {
             self.dropped_lines += 1;
             return;
         }
@@ -271,7 +222,11 @@ impl State {
             }
             self.record(known, node, rank, record, out);
         } else {
-            self.classic(node, rank, last_overprint(&text), out);
+            let text = last_overprint(&text);
+            if marked {
+                self.classic(known, node, rank, text, out);
+            }
+            self.reader.line(node, rank, text, out);
         }
     }
 
@@ -331,6 +286,7 @@ impl State {
                 *text = format!("rank {rank} on {node}: {text}");
             }
             self.measurements += 1;
+            self.reporters.insert(node.clone());
             self.recorded.insert(number.metric.clone());
             texts.extend(check_declared(&known.case, &known.declared, number));
             let adopted = adopt_declared(&known.case, &known.declared, number);
@@ -343,7 +299,14 @@ impl State {
         out.push(Collected::Record(record));
     }
 
-    fn classic(&mut self, node: &NodeName, rank: u32, line: &str, out: &mut Vec<Collected>) {
+    fn classic(
+        &mut self,
+        known: &Known,
+        node: &NodeName,
+        rank: u32,
+        line: &str,
+        out: &mut Vec<Collected>,
+    ) {
         let line = line.trim();
         let Some((before, _)) = line.split_once(RESULT_PREFIX) else {
             return;
@@ -362,6 +325,15 @@ impl State {
             self.dropped_lines += 1;
             return;
         }
+        if known.dialect == Dialect::Operation
+            && let Some(operator) = heading(line)
+        {
+            out.push(Collected::Record(CaseRecord::Note {
+                rank,
+                key: "operator".to_owned(),
+                value: operator.to_owned(),
+            }));
+        }
         self.bytes += line.len();
         self.lines.push((node.clone(), rank, line.to_owned()));
     }
@@ -371,7 +343,7 @@ impl State {
     }
 
     /// The warning, fit for a terminal, unless it was given before or too many were.
-    fn say(&mut self, text: String) -> Option<String> {
+    pub(crate) fn say(&mut self, text: String) -> Option<String> {
         let text = printable(text);
         if self.warned.contains(&text) {
             return None;
@@ -397,6 +369,6 @@ fn rank_of(record: &CaseRecord) -> Option<u32> {
     }
 }
 
-fn too_many(case: &CaseName) -> String {
+pub(crate) fn too_many(case: &CaseName) -> String {
     format!("`{case}` reported more than {MOST_MEASUREMENTS} measurements; later ones are not kept")
 }

@@ -64,6 +64,7 @@ pub(crate) fn measurement(
     // stood in. Where there is one, the line alone says whether it is a rank's or the node's.
     let printed_by = (layout != RankLayout::Node).then_some(printed_by);
     Ok(Measurement {
+        printed: None,
         value,
         unit,
         better: decl.map_or(Better::Neither, |decl| decl.better),

@@ -19,20 +19,24 @@ mod param_decl;
 mod params;
 mod plan;
 mod process;
+mod results;
 mod select;
 mod size;
 mod sound;
+mod summary;
 mod threads;
 mod tree;
 
 pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};
 pub use classic::{ClassicResult, parse_result_line};
-pub use collector::{Collected, Collector, Summary, parse_record};
+pub use collector::{Collected, Collector, parse_record};
 pub use ground::{ReplanError, replan};
 pub use params::{CaseParams, ParamError, ParamErrors, parse_params};
 pub use plan::{PlanError, PlanErrors, PlanNode, PlanRequest, plan};
+pub use results::{BaseProgram, Dialect, Peaks, TrainingStyle};
 pub use select::{SelectError, SelectProblem};
 pub use size::{SizeError, format_size, parse_size};
+pub use summary::Summary;
 pub use tree::{
     Adaptation, Configuration, FindError, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors,
     TreeImage, TreeKind, TreeProblem, TreeRequest, TreeSettings, WantedCase, find_suite,

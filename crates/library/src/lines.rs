@@ -2,16 +2,32 @@
 
 use std::io::BufRead;
 
+use memchr::memmem::Finder;
+
 /// Longest line kept, in bytes. A record with ten thousand repetitions has a quarter of this.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
 
-/// Finds the lines of a stream that contain a mark. A line that is longer than [`LONGEST_LINE`] is
+/// Longest line that is kept for what may follow it, in bytes.
+const LONGEST_BEFORE: usize = 128;
+
+/// Which lines are of interest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    /// Those that contain one of these texts.
+    pub(crate) texts: &'static [&'static str],
+    /// And each short line directly before one.
+    pub(crate) before: bool,
+}
+
+/// Finds the lines of a stream that are of interest. A line that is longer than [`LONGEST_LINE`] is
 /// given up: its first bytes are handed on once, marked as cut, and the rest is skipped.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    mark: &'static [u8],
+    texts: Vec<Finder<'static>>,
     partial: Vec<u8>,
     skipping: bool,
+    /// The last line, where lines before others count: empty if it was long or has been handed on.
+    before: Option<Vec<u8>>,
 }
 
 /// A line without its end.
@@ -23,13 +39,18 @@ pub(crate) struct Line<'a> {
 }
 
 impl Lines {
-    /// Finds lines that contain the mark.
-    pub(crate) fn with(mark: &'static str) -> Self {
+    /// Finds lines with these marks.
+    pub(crate) fn with(marks: Marks) -> Self {
         Self {
-            mark: mark.as_bytes(),
+            texts: marks.texts.iter().map(Finder::new).collect(),
             partial: Vec::new(),
             skipping: false,
+            before: marks.before.then(Vec::new),
         }
+    }
+
+    fn is_marked(&self, bytes: &[u8]) -> bool {
+        self.texts.iter().any(|text| text.find(bytes).is_some())
     }
 
     /// Takes bytes and calls `each` for every marked line that is complete, or proves too long.
@@ -61,14 +82,8 @@ impl Lines {
         // are passed over together, without looking for their ends.
         let end = memchr::memrchr(b'\n', bytes);
         let (whole, rest) = bytes.split_at(end.map_or(0, |at| at + 1));
-        if contains(whole, self.mark) {
-            for line in whole.split(|byte| *byte == b'\n') {
-                let cut = line.len() > LONGEST_LINE;
-                let bytes = &line[..line.len().min(LONGEST_LINE + 1)];
-                if contains(bytes, self.mark) {
-                    each(Line { bytes, cut });
-                }
-            }
+        if let Some(lines) = whole.strip_suffix(b"\n") {
+            self.whole(lines, &mut each);
         }
         if rest.len() > LONGEST_LINE {
             self.partial.extend_from_slice(&rest[..=LONGEST_LINE]);
@@ -79,20 +94,71 @@ impl Lines {
         }
     }
 
+    /// Takes lines that are all there, without the end of the last one.
+    fn whole(&mut self, lines: &[u8], each: &mut impl FnMut(Line<'_>)) {
+        let counts = self.before.is_some();
+        let mut before = self.before.as_deref().unwrap_or_default();
+        if self.is_marked(lines) {
+            for line in lines.split(|byte| *byte == b'\n') {
+                let cut = line.len() > LONGEST_LINE;
+                let bytes = &line[..line.len().min(LONGEST_LINE + 1)];
+                if self.is_marked(bytes) {
+                    hand_on(before, Line { bytes, cut }, each);
+                    before = &[];
+                } else if counts {
+                    before = short(line);
+                }
+            }
+        } else if counts {
+            let last = memchr::memrchr(b'\n', lines);
+            before = short(&lines[last.map_or(0, |at| at + 1)..]);
+        }
+        if counts {
+            self.before = Some(before.to_vec());
+        }
+    }
+
     fn end_partial(&mut self, cut: bool, each: &mut impl FnMut(Line<'_>)) {
-        if contains(&self.partial, self.mark) {
-            each(Line {
-                bytes: &self.partial,
-                cut,
-            });
+        let before = self.before.as_deref().unwrap_or_default();
+        let mut last: &[u8] = &[];
+        if self.is_marked(&self.partial) {
+            let bytes = &self.partial;
+            hand_on(before, Line { bytes, cut }, each);
+        } else {
+            last = short(&self.partial);
+        }
+        if self.before.is_some() {
+            self.before = Some(last.to_vec());
         }
         self.partial.clear();
     }
 
     /// Hands on the last line if the stream ended without an end of line.
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Line<'_>)) {
-        self.end_partial(false, &mut each);
+        if !self.partial.is_empty() {
+            self.end_partial(false, &mut each);
+        }
         self.partial = Vec::new();
+    }
+}
+
+/// Hands on a line, and the one before it where that counts.
+fn hand_on(before: &[u8], line: Line<'_>, each: &mut impl FnMut(Line<'_>)) {
+    if !before.is_empty() {
+        each(Line {
+            bytes: before,
+            cut: false,
+        });
+    }
+    each(line);
+}
+
+/// A line if it is short, else nothing.
+fn short(line: &[u8]) -> &[u8] {
+    if line.len() <= LONGEST_BEFORE {
+        line
+    } else {
+        &[]
     }
 }
 
@@ -107,7 +173,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
-        let mut lines = Lines::with("#!");
+        let mut lines = Lines::with(Marks {
+            texts: &["#!"],
+            before: false,
+        });
         let mut out = Vec::new();
         let mut each = |line: Line<'_>| out.push((line.bytes.to_vec(), line.cut));
         for chunk in chunks {
@@ -129,6 +198,41 @@ mod tests {
         let lines = all(&[b"a\n#!b\nc #", b"! d\n\n##!\n#\n!\n#!e"]);
         let texts: Vec<&[u8]> = lines.iter().map(|(bytes, _)| &bytes[..]).collect();
         assert_eq!(texts, [&b"#!b"[..], b"c #! d", b"##!", b"#!e"]);
+    }
+
+    fn with_the_line_before(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Lines::with(Marks {
+            texts: &["#!", "##"],
+            before: true,
+        });
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        for chunk in chunks {
+            lines.feed(chunk, |line| texts.push(line.bytes.to_vec()));
+        }
+        lines.finish(|line| texts.push(line.bytes.to_vec()));
+        texts
+    }
+
+    #[test]
+    fn the_line_before_is_handed_on_where_it_counts() {
+        let long = long(2 * LONGEST_BEFORE);
+        let text = [
+            &b"a\nb\n#!c\nd\n##e\n#!f\n\n#!g\n"[..],
+            &long[1..],
+            b"\n#!h\ni\n",
+            &long[1..],
+            b"\nj\n#!k",
+        ]
+        .concat();
+        let expected = ["b", "#!c", "d", "##e", "#!f", "#!g", "#!h", "j", "#!k"];
+        let expected = expected.map(|text| text.as_bytes().to_vec());
+        assert_eq!(with_the_line_before(&[&text]), expected);
+        for at in 0..text.len() {
+            let (front, back) = text.split_at(at);
+            assert_eq!(with_the_line_before(&[front, back]), expected, "{at}");
+        }
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(with_the_line_before(&bytes), expected);
     }
 
     #[test]

@@ -122,6 +122,7 @@ mod tests {
     fn number(value: f64, spread: Option<Spread>, repetitions: &[f64]) -> Measurement {
         Measurement {
             metric: MetricName::new("m").unwrap(),
+            printed: None,
             value,
             unit: Unit::GB,
             better: Better::Higher,

@@ -36,6 +36,10 @@ pub enum Verification {
 pub struct Measurement {
     /// What it is called.
     pub metric: MetricName,
+    /// What the case called it, where that is something else: cases of other people give some numbers
+    /// the name of another case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<String>,
     /// The value: the median where there are repetitions.
     pub value: f64,
     /// Its unit.

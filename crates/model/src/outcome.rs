@@ -65,6 +65,11 @@ pub enum Cause {
     },
     /// The case ended well but reported nothing.
     NoResult,
+    /// The case ended well and printed results, but a tool that it calls had given it no number to print.
+    NoNumber {
+        /// The first metric without a number, as it was printed.
+        metric: String,
+    },
     /// What it runs in could not be made ready: its container, or what it needs there.
     Environment {
         /// The step that failed.
@@ -232,6 +237,10 @@ impl fmt::Display for Cause {
             }
             Self::Reported { rank, message } => write!(f, "rank {rank}: {message}"),
             Self::NoResult => f.write_str("it ended with status 0 but reported no result"),
+            Self::NoNumber { metric } => write!(
+                f,
+                "it ended with status 0 but the tool printed no number for `{metric}`"
+            ),
             Self::Environment { step, reason } => write!(f, "{step}: {reason}"),
             Self::Agent { reason } => f.write_str(reason),
         }

@@ -1,8 +1,8 @@
 //! What a running case tells the harness: lines of JSON behind a fixed prefix on standard output.
 //!
 //! Any program in any language can print them. Lines behind [`RESULT_PREFIX`] are FlagPerf's classic
-//! result lines. A case that prints neither a measurement nor a result line has failed, whatever its
-//! exit status: nothing was measured.
+//! result lines. A case that prints neither a measurement nor a result line, or only lines whose number is
+//! missing, has failed, whatever its exit status: nothing was measured.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

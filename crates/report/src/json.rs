@@ -90,6 +90,9 @@ struct Parameter<'a> {
 #[derive(Serialize)]
 struct MeasurementReport<'a> {
     metric: &'a str,
+    /// What the case called it, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    printed: Option<&'a str>,
     value: f64,
     unit: &'a str,
     better: &'static str,
@@ -250,6 +253,7 @@ impl<'a> MeasurementReport<'a> {
         };
         Self {
             metric: m.metric.as_str(),
+            printed: m.printed.as_deref(),
             value: m.value,
             unit: m.unit.as_str(),
             better: better(m.better),

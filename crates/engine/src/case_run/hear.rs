@@ -273,6 +273,16 @@ impl CaseRun<'_, '_> {
     pub(super) fn collected(&mut self, node: usize, name: &NodeName, collected: Collected) {
         let record = match collected {
             Collected::Record(record) => record,
+            // Told without a moment of its own: it is now, as near as can be known.
+            Collected::Entered { rank, phase } => {
+                self.context.tell(EventKind::Phase {
+                    case: self.case.name().clone(),
+                    node: name.clone(),
+                    rank,
+                    phase,
+                });
+                return;
+            }
             Collected::Warning(message) => {
                 self.context.tell(EventKind::Warning { message });
                 return;
@@ -311,10 +321,7 @@ impl CaseRun<'_, '_> {
                 unit,
                 remaining_s,
             }),
-            CaseRecord::Measurement(measurement) => {
-                self.reported.insert(name.clone());
-                self.measured(name.clone(), *measurement);
-            }
+            CaseRecord::Measurement(measurement) => self.measured(name.clone(), *measurement),
             CaseRecord::Unsupported { feature } => {
                 self.story.unsupported(feature);
             }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_model::{
-    Environment, Event, EventKind, Launcher, Limits, MachineFacts, MonitorCost, MonitorSpec,
-    NodeName, NodeSpec, NodeTask, Outcome, Plan, PlannedCase, ProgramSource, RunId, Timestamp,
+    Entry, Environment, Event, EventKind, Launcher, Limits, MachineFacts, MonitorCost, MonitorSpec,
+    NodeName, NodeSpec, NodeTask, Outcome, Phase, Plan, PlannedCase, PrivateCopy, ProgramSource,
+    RunId, Timestamp, TreeCase, TreeFiles, TreeProgram,
 };
 use flagperf_transport::Programs;
 use flagperf_wire::{Chunk, ClockAnchor, FromAgent, ProcessEnd, TaskEnd, TaskId, Timing, encode};
@@ -75,7 +76,12 @@ fn monitor_stopped(task: TaskId) -> FromAgent {
 
 /// What an agent says about a task that passes.
 fn passing() -> String {
-    let result = b"[FlagPerf Result]Rank 0 x=1 GB/s\n".to_vec();
+    printing("[FlagPerf Result]Rank 0 x=1 GB/s\n")
+}
+
+/// What an agent says about a task that prints this and ends with status 0.
+fn printing(text: &str) -> String {
+    let result = text.as_bytes().to_vec();
     let ready = say(&[FromAgent::Prepared {
         task: TASK,
         directory: None,
@@ -115,6 +121,8 @@ fn passing() -> String {
 /// How a round came out, after how many seconds, and how many monitors stopped.
 struct Round {
     outcome: Outcome,
+    /// Those that ranks entered, in order.
+    phases: Vec<Phase>,
     seconds: f64,
     monitors: usize,
 }
@@ -132,6 +140,12 @@ impl Consumer for Kept {
 
 /// A round of a case for `nodes` (`each` or `all`) on agents that say this.
 async fn round(nodes: &str, scripts: &[String]) -> Round {
+    let entry = Entry::Argv(vec!["./main.sh".to_owned()]);
+    round_of(entry, nodes, scripts).await
+}
+
+/// A round of a case that is started so.
+async fn round_of(entry: Entry, nodes: &str, scripts: &[String]) -> Round {
     let specs: Vec<NodeSpec> = scripts
         .iter()
         .enumerate()
@@ -150,7 +164,8 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     let text = format!(
         "summary = \"a test case\"\nsuite = \"base\"\nranks = \"node\"\nnodes = \"{nodes}\"\n[entry]\nargv = [\"./main.sh\"]\n"
     );
-    let spec = flagperf_library::parse_case("x", Path::new("case.toml"), &text).unwrap();
+    let mut spec = flagperf_library::parse_case("x", Path::new("case.toml"), &text).unwrap();
+    spec.entry = entry;
     let tasks = specs.iter().enumerate().map(|(rank, node)| NodeTask {
         node: node.name.clone(),
         node_rank: rank as u32,
@@ -219,6 +234,11 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     run(&request, ready, interrupts, &mut kept).await;
     let monitors = |event: &&Event| matches!(event.what, EventKind::MonitorStopped { .. });
     let monitors = kept.0.iter().filter(monitors).count();
+    let phases = kept.0.iter().filter_map(|event| match event.what {
+        EventKind::Phase { phase, .. } => Some(phase),
+        _ => None,
+    });
+    let phases = phases.collect();
     let ended = kept.0.into_iter().find_map(|event| match event.what {
         EventKind::CaseEnded {
             outcome, seconds, ..
@@ -228,6 +248,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     let (outcome, seconds) = ended.unwrap();
     Round {
         outcome,
+        phases,
         seconds,
         monitors,
     }
@@ -287,4 +308,64 @@ async fn late_words_about_another_task_count_for_none() {
     let round = round("each", &[late]).await;
     assert_eq!(round.outcome, Outcome::Passed);
     assert_eq!(round.monitors, 1);
+}
+
+#[tokio::test]
+async fn a_case_without_a_number_has_not_passed() {
+    for (text, said) in [
+        (
+            "[FlagPerf Result] main_memory-bandwidth= GB/s\n",
+            "failed on node1: it ended with status 0 but the tool printed no number for `main_memory-bandwidth`",
+        ),
+        (
+            "+ echo '[FlagPerf Result]a=1 GB/s'\nall is well\n",
+            "failed on node1: it ended with status 0 but reported no result",
+        ),
+    ] {
+        let alone = round("each", &[printing(text)]).await;
+        assert_eq!(alone.outcome.to_string(), said);
+        // A task of all nodes has passed if one of them has the number.
+        let silent = printing("\n");
+        let all = round("all", &[silent.clone(), printing(text)]).await;
+        assert_eq!(all.outcome.to_string(), said);
+        let all = round("all", &[printing(text), passing()]).await;
+        assert_eq!(all.outcome, Outcome::Passed);
+    }
+}
+
+#[tokio::test]
+async fn words_behind_the_mark_are_a_result_of_a_case_of_ones_own() {
+    let words = round("each", &[printing("[FlagPerf Result]all is well\n")]).await;
+    assert_eq!(words.outcome, Outcome::Passed);
+}
+
+#[tokio::test]
+async fn a_case_of_a_tree_is_read_as_its_suite_prints() {
+    let entry = Entry::Tree(Box::new(TreeCase {
+        suite_directory: "/t/inference".to_owned(),
+        case: "resnet50".to_owned(),
+        vendor: "nvidia".to_owned(),
+        chip: None,
+        framework: "pytorch_2.3".to_owned(),
+        program: TreeProgram::Inference {
+            data_directory: "/d".to_owned(),
+            log_level: "INFO".to_owned(),
+        },
+        nproc: 1,
+        nnodes: 1,
+        pip_source: None,
+        files: TreeFiles::default(),
+        env: BTreeMap::new(),
+        copy: PrivateCopy::default(),
+    }));
+    let log = "x | Vendor Inference Begin | y - \nx | Vendor Inference End | y - \n";
+    let passes = printing(&format!("{log}x | Finish Info | y - {{'flops': 1.5}}\n"));
+    let passed = round_of(entry.clone(), "each", &[passes]).await;
+    assert_eq!(passed.outcome, Outcome::Passed);
+    assert_eq!(passed.phases, [Phase::Measure, Phase::End]);
+    let silent = round_of(entry, "each", &[printing(log)]).await;
+    assert_eq!(
+        silent.outcome.to_string(),
+        "failed on node1: it ended with status 0 but reported no result"
+    );
 }

@@ -151,6 +151,7 @@ fn traces_of_a_shell_and_other_lines_are_skipped() {
     for line in [
         "+ echo '[FlagPerf Result]computation-FP16=12 TFLOPS'",
         "++ echo '[FlagPerf Result]computation-FP16=12 TFLOPS'",
+        "[1,0]<stderr>:+ echo '[FlagPerf Result]computation-FP16=12 TFLOPS'",
         "[FlagPerf Info]computation-FP16=12 TFLOPS",
         "computation-FP16=12 TFLOPS",
         "[FlagPerf Result]",

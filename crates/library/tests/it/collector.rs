@@ -8,17 +8,17 @@ use flagperf_model::{
 };
 use proptest::prelude::*;
 
-fn node() -> NodeName {
+pub(crate) fn node() -> NodeName {
     NodeName::new("node1").unwrap()
 }
 
-fn spec(name: &str) -> CaseSpec {
+pub(crate) fn spec(name: &str) -> CaseSpec {
     static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::builtin().unwrap());
     LIBRARY.get(name).unwrap().clone()
 }
 
 /// One round of the case with the ranks 0 and 1 on the node.
-fn planned(spec: &CaseSpec) -> PlannedCase {
+pub(crate) fn planned(spec: &CaseSpec) -> PlannedCase {
     let process = |rank| ProcessSpec {
         rank,
         argv: vec!["case".to_owned()],
@@ -62,6 +62,7 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
 fn measurement(metric: &str, unit: &str) -> CaseRecord {
     CaseRecord::Measurement(Box::new(Measurement {
         metric: MetricName::new(metric).unwrap(),
+        printed: None,
         value: 2.5,
         unit: Unit::new(unit.to_owned()),
         better: Better::Higher,
@@ -92,12 +93,12 @@ fn collect(spec: &CaseSpec, chunks: &[&[u8]]) -> (Vec<Collected>, Summary) {
     (out, summary)
 }
 
-fn warnings(collected: &[Collected]) -> Vec<&str> {
+pub(crate) fn warnings(collected: &[Collected]) -> Vec<&str> {
     collected
         .iter()
         .filter_map(|one| match one {
             Collected::Warning(text) => Some(text.as_str()),
-            Collected::Record(_) => None,
+            Collected::Record(_) | Collected::Entered { .. } => None,
         })
         .collect()
 }
@@ -133,7 +134,7 @@ fn a_classic_line_counts_only_where_no_record_says_the_same() {
     assert_eq!(collected.len(), 1);
     assert_eq!(summary.result_lines.len(), 3);
     assert_eq!(summary.warnings, Vec::<String>::new());
-    assert!(summary.reported);
+    assert!(!summary.reporters.is_empty());
     let [(_, triad)] = &summary.measurements[..] else {
         panic!("{summary:?}");
     };
@@ -237,7 +238,7 @@ fn warnings_are_bounded_too() {
         summary.warnings,
         ["900 further warnings about the output of `computation-FP64` are left out"]
     );
-    assert!(!summary.reported);
+    assert!(summary.reporters.is_empty());
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn a_record_of_a_rank_that_is_not_there_is_left_out() {
     };
     let text = line(&stray) + &line(&phase) + &line(&failure(9));
     let (collected, summary) = collect(&spec("computation-FP64"), &[text.as_bytes()]);
-    assert!(!summary.reported);
+    assert!(summary.reporters.is_empty());
     assert_eq!(
         warnings(&collected),
         [
@@ -319,7 +320,7 @@ fn a_value_beyond_all_numbers_is_left_out() {
     let (collected, summary) = collect(&spec("computation-FP64"), &[text.as_bytes()]);
     assert_eq!(warnings(&collected).len(), 1);
     assert_eq!(collected.len(), 1);
-    assert!(!summary.reported);
+    assert!(summary.reporters.is_empty());
 }
 
 #[test]

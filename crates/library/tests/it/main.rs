@@ -9,4 +9,6 @@ mod collector;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod results;
+#[cfg(test)]
 mod select;

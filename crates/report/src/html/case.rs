@@ -106,6 +106,7 @@ pub(super) fn card(case: &CaseView<'_>, node: &NodeName, m: &Measurement) -> Mar
                 }
             }
             (strip::large(m))
+            @if let Some(printed) = &m.printed { p.sub { "printed as " code { (printed) } } }
             p.sub { (verification(&m.verification)) }
             p.def { (&m.definition) @if m.better == Better::Lower { "; lower is better" } }
         }

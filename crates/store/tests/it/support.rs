@@ -189,6 +189,7 @@ pub(crate) fn facts() -> MachineFacts {
 pub(crate) fn measurement(value: f64) -> Measurement {
     Measurement {
         metric: MetricName::new("computation-FP64").unwrap(),
+        printed: None,
         value,
         unit: Unit::TFLOPS,
         better: Better::Higher,
