@@ -14,6 +14,7 @@ mod listing;
 pub mod nodeset;
 mod resolve;
 mod settings;
+mod suite;
 mod template;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use resolve::{
     Choice, Inventory, NodeSource, ResolveError, ResolveErrors, SuiteChoice, resolve,
 };
 pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
+pub use suite::{SuiteConfig, SuiteError, SuiteErrors, SuiteFile, read_suite, suite_files};
 
 /// Writes one mistake a line.
 fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, all: &[T]) -> fmt::Result {

@@ -256,7 +256,13 @@ async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Mean
                 // Its files may be seen where those of its node are.
                 name: format!("{}c{}", host.active.node.terms.name, request.group),
                 // The container is made for the node's chips, and its image may lack their tool.
-                chips: std::sync::Arc::new(host.active.node.terms.chips.where_known(&host.active.node.facts.chips)),
+                chips: std::sync::Arc::new(
+                    host.active
+                        .node
+                        .terms
+                        .chips
+                        .where_known(&host.active.node.facts.chips),
+                ),
                 ..host.active.node.terms.clone()
             };
             let starting = container::start(host, request, name.clone(), labels, &terms);

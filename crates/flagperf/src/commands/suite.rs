@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flagperf_config::SuiteChoice;
+use flagperf_config::{SuiteChoice, SuiteConfig, SuiteFile, read_suite, suite_files};
 use flagperf_library::{FindError, SuiteTree, find_suite};
 
 use crate::exit::Failure;
@@ -45,7 +45,7 @@ impl OpenSuite {
             hosts: self.config.hosts.clone(),
             place: self.config.hosts_place.clone(),
             port: Some(self.config.ssh_port).filter(|&port| port != SSH_PORT),
-            master_port: Some(self.config.master_port),
+            master_port: self.config.master_port,
         }
     }
 
@@ -71,7 +71,30 @@ impl OpenSuite {
             .collect()
     }
 }
-/// STUB
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SuiteConfig { pub vendor: String, pub pip_source: Option<String>, pub device: Option<u32>, pub visible_devices: Option<String>, pub hosts_ports: Vec<String>, pub log_level: Option<String>, pub cases: Vec<(String,String)>, pub toolkits: bool, pub nproc: Option<u32>, pub clear_caches: bool, pub container_options: Vec<String>, pub shm_size: Option<String>, pub hosts: Vec<String>, pub hosts_place: String, pub ssh_port: u16, pub master_port: u16, pub path: Option<String>, pub log_path: String }
-fn read(_: &SuiteTree, _: &[String]) -> Result<(SuiteConfig, Vec<String>), Failure> { Ok(Default::default()) }
+/// Reads the configuration of a suite.
+fn read(tree: &SuiteTree, set: &[String]) -> Result<(SuiteConfig, Vec<String>), Failure> {
+    let mut files = Vec::new();
+    for name in suite_files(tree.suite) {
+        let path = tree.directory.join(name);
+        let bytes = std::fs::read(&path).map_err(|error| {
+            Failure::usage(format!(
+                "the configuration of {tree} cannot be read: `{}`: {error}",
+                path.display()
+            ))
+        })?;
+        let text = flagperf_text::decode(&bytes).map_err(|problem| {
+            Failure::usage(format!(
+                "{}:{}:{}: {}",
+                path.display(),
+                problem.line,
+                problem.column,
+                problem.message
+            ))
+        })?;
+        files.push(SuiteFile {
+            text: text.to_owned(),
+            path,
+        });
+    }
+    read_suite(tree.suite, &files, set).map_err(Failure::usage)
+}

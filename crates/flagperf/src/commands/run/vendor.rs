@@ -62,7 +62,10 @@ pub(super) fn wanted(
         return Ok(None);
     };
     let vendor = &suite.config.vendor;
-    if profiles(args.vendor_directory.as_deref())?.watch(Some(vendor)).is_err() {
+    if profiles(args.vendor_directory.as_deref())?
+        .watch(Some(vendor))
+        .is_err()
+    {
         words.push(format!(
             "the chips of `{vendor}` are not sampled: there is no profile of that vendor (docs/vendors.md)"
         ));
