@@ -28,7 +28,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     }
     let inventory = inventory::of_plan(&args.nodes, &earlier.record().plan)?;
     let vendor = earlier.record().plan.monitor.vendor.as_deref();
-    let chips = vendor::watch(args.vendor_directory.as_deref(), vendor)?;
+    let chips = vendor::watch(&vendor::profiles(args.vendor_directory.as_deref())?, vendor)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) =
         match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {

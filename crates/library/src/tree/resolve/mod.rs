@@ -16,6 +16,8 @@ use flagperf_model::{
 };
 use flagperf_text::{nearest, quoted, shown};
 
+use crate::Dialect;
+
 use super::copy::CopyRules;
 use super::find::suite_name;
 use super::glob::{is_pattern, name_matches};
@@ -93,16 +95,18 @@ impl Resolved {
         let suite = request.tree.suite;
         let rounds = request.rounds.unwrap_or(self.rounds);
         let (timeout_s, stall_s) = default_limits(suite);
+        let entry = Entry::Tree(Box::new(self.tree));
+        let metrics = Dialect::of(&entry).metrics();
         let first = PlannedCase {
             spec: CaseSpec {
                 name: self.name,
                 suite,
                 summary: self.summary,
-                entry: Entry::Tree(Box::new(self.tree)),
+                entry,
                 ranks: RankLayout::Node,
                 nodes: self.nodes,
                 needs_any: Vec::new(),
-                metrics: Vec::new(),
+                metrics,
                 params: BTreeMap::new(),
             },
             round: 1,
@@ -482,6 +486,7 @@ impl Resolver<'_> {
             files: flagperf_model::TreeFiles::default(),
             env: BTreeMap::new(),
             copy: flagperf_model::PrivateCopy::default(),
+            peaks: BTreeMap::new(),
         }
     }
 }
