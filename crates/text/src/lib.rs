@@ -1,5 +1,5 @@
-//! Texts that people write: TOML with every mistake reported at its place, and the nearest right
-//! word to a wrong one.
+//! Texts that people write: TOML and YAML with every mistake reported at its place, and the nearest
+//! right word to a wrong one.
 //!
 //! Definitions of cases and the settings of a cluster are read by crates that do not know each
 //! other; what both need to speak to their authors in the same way is here. Nothing here reads a
@@ -7,8 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod data;
+mod decode;
 mod nearest;
 mod toml_reader;
+pub mod yaml;
 
+pub use data::{Data, Spanned};
+pub use decode::decode;
 pub use nearest::{nearest, printable, quoted, shown};
 pub use toml_reader::{Problem, Reader, Section, locate, read_document};
