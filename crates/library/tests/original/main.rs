@@ -24,7 +24,7 @@ mod test {
 
     use crate::compare::{Difference, Part, compare};
     use crate::expected::reason;
-    use crate::jobs::{Job, all_jobs};
+    use crate::jobs::all_jobs;
     use crate::world::World;
 
     #[test]
@@ -54,14 +54,14 @@ mod test {
                             original: original.count_of(&wanted.name).to_string(),
                             ours: problem,
                         };
-                        note(difference, &mut reasons, &mut unexpected);
+                        note(&difference, &mut reasons, &mut unexpected);
                     }
                     Ok(planned) => {
                         for (place, ours) in planned {
                             let theirs = original.run(&world, &wanted.name, place);
                             *calls.entry(job.kind).or_default() += theirs.len();
                             for difference in compare(&job, &wanted.name, theirs, ours) {
-                                note(difference, &mut reasons, &mut unexpected);
+                                note(&difference, &mut reasons, &mut unexpected);
                             }
                         }
                     }
@@ -76,7 +76,6 @@ mod test {
                 begun.elapsed()
             );
         }
-        //END
         println!("cases: {cases:?}\ncalls of the original: {calls:?}");
         for (reason, times) in &reasons {
             println!("{times:6} × {reason}");
@@ -87,15 +86,14 @@ mod test {
             unexpected.len(),
             unexpected[..unexpected.len().min(30)].join("\n")
         );
-        let _: fn(&Job) = |_| {};
     }
 
     fn note(
-        difference: Difference,
+        difference: &Difference,
         reasons: &mut BTreeMap<&'static str, usize>,
         unexpected: &mut Vec<String>,
     ) {
-        match reason(&difference) {
+        match reason(difference) {
             Some(reason) => *reasons.entry(reason).or_default() += 1,
             None => unexpected.push(difference.to_string()),
         }

@@ -32,6 +32,9 @@ const STAND_INS: [&str; 13] = [
     "ascend-dmi",
     "conda",
     "XFLAGS",
+    "sudo",
+    "service",
+    "ssh",
 ];
 
 /// Scripts that set variables, by the ends of their names.
@@ -128,7 +131,7 @@ impl World {
                 }
                 if text.contains("PATH=") {
                     let stand_ins = self.root.join("stand-ins");
-                    text.push_str(&format!("\nexport PATH={}:$PATH\n", stand_ins.display()));
+                    text = format!("{text}\nexport PATH={}:$PATH\n", stand_ins.display());
                 }
                 fs::write(&path, text).unwrap();
             }
@@ -139,13 +142,10 @@ impl World {
     /// command line, is a real one. What it starts is not: a script of the tree never runs.
     fn command(&self, program: &str, first: Option<&str>) -> Command {
         let program = match (program, first) {
-            ("bash", Some("-c")) => return self.command("/bin/bash", None),
-            (program, _) => program,
-        };
-        let program = match program {
-            "true" => PathBuf::from("/bin/true"),
-            name if name.starts_with('/') => PathBuf::from(name),
-            name => self.root.join("stand-ins").join(name),
+            ("bash", Some("-c")) => PathBuf::from("/bin/bash"),
+            ("true", _) => PathBuf::from("/bin/true"),
+            (name, _) if name.starts_with('/') => PathBuf::from(name),
+            (name, _) => self.root.join("stand-ins").join(name),
         };
         let mut command = Command::new(program);
         let path = format!("{}:/usr/bin:/bin", self.root.join("stand-ins").display());

@@ -1,6 +1,6 @@
 //! Which suite a directory belongs to, and what a suite has.
 
-use flagperf_library::{TreeCatalogue, TreeKind, find_suite, find_suites};
+use flagperf_library::{SuiteTree, TreeCatalogue, TreeKind, find_suite, find_suites};
 use flagperf_model::{StartProgram, Suite};
 
 use super::made::{Made, below};
@@ -39,7 +39,7 @@ fn the_directory_of_all_suites_has_to_be_told_which() {
 
     let names = |start: &str| {
         let suites = find_suites(&root.join(start)).unwrap();
-        suites.iter().map(|tree| tree.name()).collect::<Vec<&str>>()
+        suites.iter().map(SuiteTree::name).collect::<Vec<&str>>()
     };
     assert_eq!(names(""), ["base", "operation", "inference", "training"]);
     assert_eq!(names("operation/benchmarks"), ["operation"]);
