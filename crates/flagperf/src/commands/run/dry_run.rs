@@ -231,3 +231,6 @@ fn quoted(words: &[String]) -> String {
     };
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;
