@@ -273,7 +273,11 @@ async fn one(
                 ..host.terms.clone()
             };
             let starting = container::start(host, plan, name.clone(), labels, &terms);
-            let (node, interrupted) = until_stopped(starting, stop).await?;
+            let (mut node, interrupted) = until_stopped(starting, stop).await?;
+            // The chips are there, whether the container can tell of them or not.
+            if node.facts.chips.is_empty() {
+                node.facts.chips.clone_from(&host.chips);
+            }
             host.inner = Some(node);
             if interrupted {
                 return Err(NoAnswer::Interrupted.into());
