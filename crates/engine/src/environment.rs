@@ -266,7 +266,11 @@ async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Mean
                 ..host.active.node.terms.clone()
             };
             let starting = container::start(host, request, name.clone(), labels, &terms);
-            let (node, interrupted) = until_stopped(starting, means.stop).await?;
+            let (mut node, interrupted) = until_stopped(starting, means.stop).await?;
+            // The chips are there, whether the container can tell of them or not.
+            if node.facts.chips.is_empty() {
+                node.facts.chips.clone_from(&host.active.node.facts.chips);
+            }
             host.inner = Some(Active::new(node, false));
             if interrupted {
                 return Err(NoAnswer::Interrupted.into());
