@@ -214,10 +214,12 @@ impl Recorder {
         self.disk.recover();
         let mut tasks = Vec::new();
         for task in &planned.tasks {
-            if !inside(&task.directory) || !inside(&task.log) {
+            let mut names = task.rank_logs.values().chain([&task.log]);
+            let outside = names.find(|name| !inside(&task.directory) || !inside(name));
+            if let Some(outside) = outside {
                 self.disk.problem(format!(
-                    "`{}/{}` does not lie in the run directory and is not written",
-                    task.directory, task.log
+                    "`{}/{outside}` does not lie in the run directory and is not written",
+                    task.directory
                 ));
                 continue;
             }
