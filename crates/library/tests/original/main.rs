@@ -80,6 +80,9 @@ mod test {
         for (reason, times) in &reasons {
             println!("{times:6} × {reason}");
         }
+        if let Some(path) = std::env::var_os("DUMP") {
+            std::fs::write(path, unexpected.join("\n")).unwrap();
+        }
         assert!(
             unexpected.is_empty(),
             "{} differences without a reason, the first of them:\n{}",

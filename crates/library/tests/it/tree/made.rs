@@ -323,7 +323,7 @@ impl Wish {
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
             },
-            duration_s: Some(1.0),
+            duration_s: None,
             master_port: None,
             cases,
         };
