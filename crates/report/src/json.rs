@@ -47,12 +47,12 @@ struct Node<'a> {
     rank: u32,
     facts: Option<&'a MachineFacts>,
     absent_series: &'a [Absent],
-    steps: Vec<Step<'a>>,
+    steps: Vec<Taken<'a>>,
 }
 
 /// What was done on the way to cases.
 #[derive(Serialize)]
-struct Step<'a> {
+struct Taken<'a> {
     step: StepKind,
     group: u32,
     /// Absent for a step of container mode.
@@ -65,7 +65,7 @@ struct Step<'a> {
     log: Option<&'a str>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> Taken<'a> {
     fn of(record: &'a StepRecord) -> Self {
         let (done, words) = match &record.outcome {
             StepOutcome::Done { what } => (true, what),
@@ -208,7 +208,7 @@ impl<'a> Report<'a> {
                     rank: node.rank,
                     facts: node.facts.as_ref(),
                     absent_series: &node.absent,
-                    steps: node.steps.iter().map(Step::of).collect(),
+                    steps: node.steps.iter().map(Taken::of).collect(),
                 })
                 .collect(),
             results: record

@@ -13,6 +13,12 @@ fn container(image: &str) -> Value {
 
 /// A case that runs in the suite, with more.
 fn case(name: &str, suite: &str, more: &Value) -> Value {
+    let processes = [0, 1].map(|rank| {
+        json!({
+            "rank": rank, "argv": ["bash", "main.sh", "{copy}/a b"], "env": {"OUT": "{out}"},
+            "cwd": "toolkits/x", "cpus": []
+        })
+    });
     let mut case = json!({
         "spec": {"name": name, "suite": "base", "summary": "", "entry": {"argv": ["bash"]},
             "ranks": "node", "needs_any": [], "metrics": [], "params": {}},
@@ -24,10 +30,7 @@ fn case(name: &str, suite: &str, more: &Value) -> Value {
             "case_directory": suite,
             "copy": {"without": ["result", "**/.git"], "files": {"configs/host.yaml": "VENDOR: x\n"},
                 "unix_lines": ["main.sh"]},
-            "processes": [0, 1].map(|rank| json!({
-                "rank": rank, "argv": ["bash", "main.sh", "{copy}/a b"], "env": {"OUT": "{out}"},
-                "cwd": "toolkits/x", "cpus": []
-            })),
+            "processes": processes,
         }],
     });
     for (name, value) in more.as_object().unwrap() {
