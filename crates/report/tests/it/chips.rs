@@ -49,7 +49,7 @@ fn with_chips(mut data: RunData, chips: usize) -> RunData {
         ..ChipFacts::default()
     });
     let facts: Vec<ChipFacts> = facts.collect();
-    for node in data.record.nodes.iter_mut() {
+    for node in &mut data.record.nodes {
         node.chip_series.clone_from(&decls);
         if let Some(own) = &mut node.facts {
             own.chips.clone_from(&facts);
