@@ -130,7 +130,7 @@ fn a_disk_that_is_full_fails_the_build_with_what_helps() {
     let step = cluster.step("node1", "prepare_image");
     let failed = &step["outcome"]["failed"];
     let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("failed at step 2/3"), "{failed}");
+    assert!(reason.contains("failed at step 2/4"), "{failed}");
     let hint = failed["hint"].as_str().unwrap_or_default();
     assert!(hint.contains("`docker system df`"), "{failed}");
     cluster.await_gone();

@@ -170,7 +170,7 @@ fn a_build_that_fails_names_its_step_on_all_nodes_at_once() {
         let step = cluster.step(node, "prepare_image");
         let failed = &step["outcome"]["failed"];
         let reason = failed["reason"].as_str().unwrap();
-        let expected = "the build failed at step 3/5: RUN echo the last words; exit 9";
+        let expected = "the build failed at step 3/6: RUN echo the last words; exit 9";
         assert!(reason.starts_with(expected), "{reason}");
         let tail = failed["tail"].to_string();
         assert!(tail.contains("the last words"), "{tail}");

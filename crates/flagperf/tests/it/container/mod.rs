@@ -6,6 +6,7 @@ mod faults;
 mod images;
 mod leaving;
 mod modes;
+mod nerdctl;
 mod options;
 mod setup;
 
@@ -138,6 +139,13 @@ impl Cluster {
         let named = named.unwrap_or_else(|| panic!("{node} has no {name}: {images:?}"));
         named.id.clone()
     }
+}
+
+/// Who makes containers from here, as labels have it.
+fn owner() -> String {
+    let host = rustix::system::uname();
+    let uid = rustix::process::getuid().as_raw();
+    format!("{uid}@{}", host.nodename().to_str().unwrap())
 }
 
 /// Writes a script that can be run.
