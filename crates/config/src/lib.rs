@@ -18,11 +18,11 @@ mod template;
 
 use std::fmt;
 
-pub use container::{ContainerChoice, ContainerRequest};
+pub use container::{ContainerChoice, ContainerRequest, options_now};
 pub use environment::{ExecInContainerError, decide_environment, read_exec_in_container};
 pub use launcher::{LauncherError, LauncherKind};
 pub use resolve::{Choice, Inventory, NodeSource, ResolveError, ResolveErrors, resolve};
-pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
+pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings, split};
 
 /// Writes one mistake a line.
 fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, all: &[T]) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{ContainerOptions, EngineKind};
+use flagperf_model::{CONCEALED, ContainerOptions, EngineKind};
 
 use crate::Labels;
 
@@ -16,6 +16,8 @@ pub struct Invocation {
     verb: Vec<String>,
     options: Vec<Vec<String>>,
     rest: Vec<String>,
+    /// What no message may show.
+    secrets: Vec<String>,
 }
 
 impl Invocation {
@@ -25,6 +27,7 @@ impl Invocation {
             verb: verb.iter().map(|&word| word.to_owned()).collect(),
             options: Vec::new(),
             rest: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -70,6 +73,14 @@ impl Invocation {
     /// The engine.
     pub fn engine(&self) -> EngineKind {
         self.engine
+    }
+
+    /// Text of an engine about this without the secrets that went into it.
+    pub(crate) fn concealed(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| {
+            text.replace(&secret[..], CONCEALED)
+        })
     }
 
     /// Its options, each with its value.
@@ -271,7 +282,34 @@ fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOption
         )
         .maybe("--workdir", options.workdir.as_ref());
     run.options.extend(grouped(&options.extra));
+    run.secrets = secrets(options);
     run
+}
+
+/// Values that look secret.
+fn secrets(options: &ContainerOptions) -> Vec<String> {
+    let shown = options.concealed();
+    let variables = options
+        .env
+        .iter()
+        .filter(|(name, value)| shown.env.get(*name) != Some(value));
+    let words = options
+        .extra
+        .iter()
+        .zip(&shown.extra)
+        .filter(|(word, shown)| word != shown);
+    variables
+        .map(|(_, value)| value.clone())
+        // Of words it is what stands where they differ.
+        .chain(words.map(|(word, shown)| {
+            let same = word
+                .bytes()
+                .zip(shown.bytes())
+                .take_while(|(one, other)| one == other);
+            let begin = word.floor_char_boundary(same.count());
+            word[begin..].to_owned()
+        }))
+        .collect()
 }
 
 /// The variables that the engine's client is to be started with: it hands them on.

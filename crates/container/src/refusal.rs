@@ -41,17 +41,18 @@ pub fn is_needed(words: &str) -> bool {
 /// A command of an engine that ended with another status than 0. `words` is what it printed.
 pub fn refusal(invocation: &Invocation, status: &str, words: &str) -> Refusal {
     let engine = invocation.engine().command();
-    let said = last_lines(words);
+    let told = last_lines(words);
+    let said = invocation.concealed(&told);
     let mut reason = if said.is_empty() {
         format!("`{engine}` failed ({status}) and said nothing")
     } else {
         format!("`{engine}` refused ({status}): {said}")
     };
-    if let Some(option) = refused_option(invocation, &said) {
+    if let Some(option) = refused_option(invocation, &told) {
         reason = format!("{reason} (its option `{option}`)");
     }
-    let told: Vec<String> = words.lines().map(message).collect();
-    let hint = hint(engine, &format!("{status} {}", told.join("\n")));
+    let words: Vec<String> = words.lines().map(message).collect();
+    let hint = hint(engine, &format!("{status} {}", words.join("\n")));
     Refusal { reason, hint }
 }
 
@@ -106,7 +107,7 @@ fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
         let named = named || (devices && ["--gpus", "--runtime"].contains(&name));
         let score = longest + if named { 1000 } else { 0 };
         if score > 0 && best.as_ref().is_none_or(|(known, _)| score > *known) {
-            best = Some((score, option.join(" ")));
+            best = Some((score, flagperf_model::concealed_words(option).join(" ")));
         }
     }
     best.map(|(_, option)| option)

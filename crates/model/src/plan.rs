@@ -117,7 +117,8 @@ pub struct ProcessSpec {
     pub rank: u32,
     /// The argument vector; the first element is the program, or [`OWN_PROGRAM`].
     pub argv: Vec<String>,
-    /// Variables set on top of the agent's environment.
+    /// Variables set on top of the agent's environment. What looks secret is recorded as `***`.
+    #[serde(serialize_with = "crate::secret::variables")]
     pub env: BTreeMap<String, String>,
     /// The working directory; absent means the copy of the task's `case_directory` on the node, or
     /// the agent's own where there is none.

@@ -2,7 +2,7 @@
 
 use flagperf_model::{
     BadNode, BuildPolicy, ContainerPlan, EngineKind, ImageSource, Launcher, NodeSpec, NodeTask,
-    OWN_PROGRAM, Plan, ProcessSpec, StepKind,
+    OWN_PROGRAM, Plan, ProcessSpec, StepKind, concealed, concealed_words,
 };
 
 use crate::exit::{Exit, Failure};
@@ -80,7 +80,8 @@ fn describe(plan: &Plan, bad: &[BadNode], program: &str) -> String {
                 }
                 let _ = writeln!(text, "      directory: {}", directory(plan, task, process));
                 for (name, value) in &process.env {
-                    let _ = writeln!(text, "      {name}={}", quoted(std::slice::from_ref(value)));
+                    let value = concealed(name, value).into_owned();
+                    let _ = writeln!(text, "      {name}={}", quoted(&[value]));
                 }
             }
         }
@@ -126,7 +127,7 @@ fn describe_container(plan: &Plan, container: &ContainerPlan) -> String {
         &name,
         image,
         OWN_PROGRAM,
-        &container.options,
+        &container.options.concealed(),
         &labels,
         container.keep,
     );
@@ -188,7 +189,7 @@ fn reach(node: &NodeSpec, program: &str) -> String {
                 .map_or(String::new(), |port| format!(", port {port}"));
             format!("by ssh to {user}{}{port}", target.host)
         }
-        Launcher::Exec { words } => format!("by {}", quoted(words)),
+        Launcher::Exec { words } => format!("by {}", quoted(&concealed_words(words))),
     }
 }
 
@@ -218,7 +219,7 @@ fn directory(plan: &Plan, task: &NodeTask, process: &ProcessSpec) -> String {
 }
 
 /// Words as a shell would need them, so that a line of the plan can be tried by hand.
-fn quoted(words: &[String]) -> String {
+pub(super) fn quoted(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
     let quote = |word: &String| {
         if !word.is_empty() && word.chars().all(plain) {

@@ -9,6 +9,7 @@ mod here;
 mod inventory;
 mod meeting;
 mod resume;
+mod secrets;
 mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -346,9 +347,7 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
         schema: RUN_SCHEMA.to_owned(),
         run: plan.run.clone(),
         version: VERSION.to_owned(),
-        command: std::env::args_os()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        command: secrets::concealed_command(),
         started,
         ended: None,
         state: RunState::Running,

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use flagperf_config::Inventory;
 use flagperf_engine::{Node, RunRequest, now};
 use flagperf_model::{EventKind, NodeName, Plan, RunRecord};
-use flagperf_store::{EarlierRun, Recorder};
+use flagperf_store::Recorder;
 
 use super::bring_up::{self, BroughtUp};
 use super::{
     LEAVING, Trees, VERSION, conclude, container, inventory, meeting, nothing_started, printer,
-    signals, tell, tell_of_nodes, trees,
+    secrets, signals, tell, tell_of_nodes, trees,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -26,7 +26,9 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     if rounds.is_empty() {
         return nothing_left(earlier.record());
     }
-    let inventory = inventory::of_plan(&args.nodes, &earlier.record().plan)?;
+    let mut plan = earlier.record().plan.clone();
+    secrets::take_anew(args, &mut plan)?;
+    let inventory = inventory::of_plan(&args.nodes, &plan)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
@@ -36,7 +38,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
-    let prepared = match replanned(&earlier, &rounds, &inventory, &nodes).await {
+    let prepared = match replanned(plan, &rounds, &inventory, &nodes).await {
         Ok((plan, trees)) => earlier
             .resume(plan.clone())
             .map_err(Failure::usage)
@@ -73,12 +75,11 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
 
 /// The plan with what is left of it laid out on the nodes that are there now, and the directories it needs.
 async fn replanned(
-    earlier: &EarlierRun,
+    mut plan: Plan,
     rounds: &[usize],
     inventory: &Inventory,
     nodes: &[Node],
 ) -> Result<(Plan, Trees), Failure> {
-    let mut plan = earlier.record().plan.clone();
     let (address, port) = meeting::meeting_point(inventory, nodes).await?;
     let facts = |name: &NodeName| {
         let node = nodes.iter().find(|node| node.spec.name == *name)?;

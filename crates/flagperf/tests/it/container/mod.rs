@@ -8,6 +8,7 @@ mod leaving;
 mod modes;
 mod nerdctl;
 mod options;
+mod secrets;
 mod setup;
 
 use std::fs;
