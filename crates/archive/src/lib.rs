@@ -15,5 +15,5 @@ mod unpacker;
 
 pub use digest::digest;
 pub use pack::{Packed, pack};
-pub use unpack::{UnpackError, Unpacked, unpack};
+pub use unpack::{Links, UnpackError, Unpacked, unpack};
 pub use unpacker::Unpacker;

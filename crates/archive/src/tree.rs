@@ -11,6 +11,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::Links;
+
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: OwnedFd,
@@ -89,18 +91,13 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a symbolic link that leads to something inside.
+    /// Makes a symbolic link; where that matters, only one that leads to something inside.
     ///
-    /// `..` is taken only at the beginning of the target: behind a name, which may be a link
+    /// There `..` is taken only at the beginning of the target: behind a name, which may be a link
     /// itself, it could lead anywhere.
-    pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn link(&mut self, name: &[u8], target: &[u8], links: Links) -> Result<(), Refused> {
         let (above, own) = split(name)?;
-        let mut parts = target
-            .split(|byte| *byte == b'/')
-            .filter(|part| !matches!(*part, b"" | b"."));
-        let climbs = parts.by_ref().take_while(|part| *part == b"..").count();
-        let climbs_again = parts.any(|part| part == b"..");
-        if target.starts_with(b"/") || climbs > above.len() || climbs_again {
+        if links == Links::Inside && leads_out(above.len(), target) {
             return Err(Refused::LeadsOut);
         }
         let directory = self.directory(&above)?;
@@ -152,6 +149,16 @@ impl Tree {
         }
         at.ok_or(Refused::Empty)
     }
+}
+
+/// Whether a link that lies so many directories deep may lead out of the tree.
+fn leads_out(depth: usize, target: &[u8]) -> bool {
+    let mut parts = target
+        .split(|byte| *byte == b'/')
+        .filter(|part| !matches!(*part, b"" | b"."));
+    let climbs = parts.by_ref().take_while(|part| *part == b"..").count();
+    let climbs_again = parts.any(|part| part == b"..");
+    target.starts_with(b"/") || climbs > depth || climbs_again
 }
 
 /// The directories on the way to a name, and the name itself.

@@ -178,7 +178,8 @@ fn pack(directory: &str, what: &str, trees: &mut Trees) -> Result<String, Failur
     let report = flagperf_archive::pack(Path::new(directory), &mut packed)
         .map_err(|error| unreadable(error.to_string()))?;
     if let Some(problem) = report.problems.first() {
-        return Err(unreadable(problem.clone()));
+        let problem = problem.strip_suffix(" and left out").unwrap_or(problem);
+        return Err(unreadable(problem.to_owned()));
     }
     let content = flagperf_archive::digest(&packed).map_err(Failure::internal)?;
     trees.insert(directory.to_owned(), packed.into());
