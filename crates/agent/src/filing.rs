@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) task: TaskId,
     /// Where they run; absent for wherever the agent does.
     pub(crate) cwd: Option<PathBuf>,
+    /// True if that is a private copy, whose path they want to know.
+    pub(crate) is_copy: bool,
     /// Where they may leave files; absent if that could not be made.
     pub(crate) out: Option<PathBuf>,
 }
@@ -151,10 +153,11 @@ impl Clerk {
     }
 
     fn prepare(&mut self, task: TaskId, directory: TaskDirectory) {
+        let is_copy = matches!(directory, TaskDirectory::Copy(_));
         let cwd = match directory {
             TaskDirectory::Any => None,
             TaskDirectory::Path(path) => Some(PathBuf::from(path)),
-            TaskDirectory::Tree(tree) => match self.files.tree(tree) {
+            TaskDirectory::Tree(tree) | TaskDirectory::Copy(tree) => match self.files.tree(tree) {
                 Ok(path) => Some(path.to_owned()),
                 Err(reason) => return self.outbox.send(&FromAgent::Refused { task, reason }),
             },
@@ -170,6 +173,7 @@ impl Clerk {
         let prepared = Prepared {
             task,
             cwd,
+            is_copy,
             out: out.ok(),
         };
         let _ = self.inputs.send(Input::Prepared(prepared));

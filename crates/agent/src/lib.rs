@@ -17,6 +17,7 @@ mod ending;
 mod files;
 mod filing;
 mod input;
+mod placeholders;
 mod reaper;
 mod relay;
 mod sampling;

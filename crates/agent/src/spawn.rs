@@ -8,7 +8,7 @@
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use flagperf_model::{OWN_PROGRAM, ProcessSpec};
@@ -65,13 +65,48 @@ pub(crate) struct Place<'a> {
 /// is up to the system; the full path leaves no doubt.
 pub(crate) fn program_path(spec: &ProcessSpec, cwd: Option<&Path>) -> PathBuf {
     let program = spec.argv.first().map(String::as_str).unwrap_or_default();
-    match spec.cwd.as_deref().map(Path::new).or(cwd) {
+    match directory(spec, cwd) {
         _ if program == OWN_PROGRAM => PathBuf::from("/proc/self/exe"),
         Some(cwd) if program.contains('/') => {
             cwd.join(program.strip_prefix("./").unwrap_or(program))
         }
         _ => PathBuf::from(program),
     }
+}
+
+/// Where a process runs: a relative directory of its own stands in that of its task.
+fn directory(spec: &ProcessSpec, of_task: Option<&Path>) -> Option<PathBuf> {
+    match (&spec.cwd, of_task) {
+        (Some(own), Some(of_task)) => Some(of_task.join(own)),
+        (Some(own), None) => Some(PathBuf::from(own)),
+        (None, of_task) => of_task.map(Path::to_owned),
+    }
+}
+
+/// Refuses a directory that is not there, or that leads out of that of the task.
+fn check(directory: &Path, own: Option<&str>) -> io::Result<()> {
+    let own = own.filter(|own| Path::new(own).is_relative());
+    let climbs = |own: &str| {
+        Path::new(own)
+            .components()
+            .any(|part| part == Component::ParentDir)
+    };
+    if let Some(own) = own.filter(|own| climbs(own)) {
+        return Err(io::Error::other(format!(
+            "its working directory `{own}` has `..` in its path"
+        )));
+    }
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let place = match own {
+        Some(own) => format!("`{own}` does not exist in the case's directory"),
+        None => format!("{} does not exist", directory.display()),
+    };
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("its working directory {place}"),
+    ))
 }
 
 /// Starts a process in a process group of its own. It dies with the thread that calls this. Gives its process id.
@@ -84,18 +119,10 @@ pub(crate) fn start(spec: &ProcessSpec, streams: Streams, place: &Place<'_>) -> 
         return Err(io::Error::other("its argument vector is empty"));
     };
     let shared = place.shared;
-    let cwd = spec.cwd.as_deref().map(Path::new).or(place.cwd);
+    let cwd = directory(spec, place.cwd);
     let program = program_path(spec, place.cwd);
-    if let Some(directory) = cwd
-        && !directory.is_dir()
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!(
-                "its working directory {} does not exist",
-                directory.display()
-            ),
-        ));
+    if let Some(directory) = &cwd {
+        check(directory, spec.cwd.as_deref())?;
     }
     let mut command = Command::new(program);
     command

@@ -1,6 +1,8 @@
 //! Starting the processes of a task.
 
+use std::borrow::Cow;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -10,6 +12,7 @@ use flagperf_wire::{FromAgent, ProcessEnd, TaskId};
 
 use crate::channel::Pump;
 use crate::mono_ns;
+use crate::placeholders::filled_in;
 use crate::serve::Agent;
 use crate::spawn;
 use crate::task::{Rank, Task};
@@ -42,14 +45,22 @@ impl Agent {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let mut ranks = Vec::with_capacity(processes.len());
         for (place, process) in processes.iter().enumerate() {
+            let out = prepared.out.as_deref();
+            let filled_in = match cwd.filter(|_| prepared.is_copy) {
+                Some(copy) => filled_in(process, copy, out).map(Cow::Owned),
+                None => Ok(Cow::Borrowed(process)),
+            };
             let started = self.reaper.spawning(|| {
+                let process = filled_in
+                    .as_deref()
+                    .map_err(|why| io::Error::other(why.clone()))?;
                 let (pipe, output) = io::pipe()?;
                 // A wider pipe lets a rank that floods it write on while we read. Where the user may
                 // not have so much, the usual width will do.
                 let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
                 let place = spawn::Place {
                     cwd,
-                    out: prepared.out.as_deref(),
+                    out,
                     shared: shared.as_ref(),
                 };
                 let streams = spawn::Streams::into_one(output)?;
@@ -76,7 +87,7 @@ impl Agent {
                         task: id,
                         rank: process.rank,
                         end: ProcessEnd::NotStarted {
-                            program: spawn::program_path(process, cwd).display().to_string(),
+                            program: program_of(filled_in.as_deref().unwrap_or(process), cwd),
                             reason: error.to_string(),
                         },
                         asked: false,
@@ -105,4 +116,8 @@ impl Agent {
             Instant::now(),
         ));
     }
+}
+
+fn program_of(process: &ProcessSpec, cwd: Option<&Path>) -> String {
+    spawn::program_path(process, cwd).display().to_string()
 }

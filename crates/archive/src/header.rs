@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) target: Vec<u8>,
     /// Permissions, without set-user-id and the like.
     pub(crate) mode: u32,
+    /// When the content was changed last, in seconds since 1970; 0 if that says nothing.
+    pub(crate) changed: u64,
     /// Bytes of content that follow.
     pub(crate) size: u64,
 }
@@ -56,7 +58,7 @@ pub(crate) fn write_entry(to: &mut impl Write, entry: &Entry) -> io::Result<()> 
     header.set_size(entry.size);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(0);
+    header.set_mtime(entry.changed);
     header.set_cksum();
     to.write_all(header.as_bytes())
 }
@@ -127,6 +129,7 @@ pub(crate) fn read_entry(from: &mut impl Read) -> io::Result<Option<Entry>> {
                 .or_else(|| Some(header.link_name_bytes()?.into_owned()))
                 .unwrap_or_default(),
             mode: header.mode()? & 0o777,
+            changed: header.mtime()?,
             size,
         }));
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
+use crate::changes::{Changes, Changing, is_foreign, unix_lines};
 use crate::header::{BLOCK, Entry, Kind, padding, write_entry};
 use crate::problems::Problems;
 
@@ -33,11 +34,26 @@ pub struct Packed {
 ///
 /// The directory itself cannot be opened, or the stream cannot be written.
 pub fn pack(root: &Path, to: impl Write) -> io::Result<Packed> {
+    pack_all(root, None, to)
+}
+
+/// As [`pack`], but what is packed differs from the directory by `changes`, and files keep their dates. Links that do
+/// not lead to something inside are left out and named too.
+///
+/// # Errors
+///
+/// See [`pack`].
+pub fn pack_changed(root: &Path, changes: &Changes<'_>, to: impl Write) -> io::Result<Packed> {
+    pack_all(root, Some(changes), to)
+}
+
+fn pack_all(root: &Path, changes: Option<&Changes<'_>>, to: impl Write) -> io::Result<Packed> {
     let root = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())?;
     let mut to = zstd::Encoder::new(to, LEVEL)?;
     to.include_checksum(true)?;
     let mut packer = Packer {
         to,
+        changing: changes.map(Changing::new),
         buffer: vec![0; 1 << 16],
         packed: Packed::default(),
         problems: Problems::default(),
@@ -52,6 +68,7 @@ pub fn pack(root: &Path, to: impl Write) -> io::Result<Packed> {
             Err(error) => packer.unreadable(&name, error),
         }
     }
+    packer.added()?;
     packer.to.write_all(&[0; 2 * BLOCK])?;
     packer.to.finish()?.flush()?;
     packer.packed.problems = packer.problems.into_texts();
@@ -62,8 +79,9 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-struct Packer<W: Write> {
+struct Packer<'c, W: Write> {
     to: zstd::Encoder<'static, W>,
+    changing: Option<Changing<'c>>,
     buffer: Vec<u8>,
     packed: Packed,
     problems: Problems,
@@ -71,7 +89,7 @@ struct Packer<W: Write> {
     waiting: Vec<Vec<u8>>,
 }
 
-impl<W: Write> Packer<W> {
+impl<W: Write> Packer<'_, W> {
     fn unreadable(&mut self, name: &[u8], error: rustix::io::Errno) {
         self.problems
             .add(name, format_args!("cannot be read: {error}"));
@@ -81,7 +99,7 @@ impl<W: Write> Packer<W> {
     fn directory(&mut self, directory: &OwnedFd, name: &[u8]) -> io::Result<()> {
         if !name.is_empty() {
             let mode = rustix::fs::fstat(directory).map_or(0o755, |stat| stat.st_mode);
-            self.entry(Kind::Directory, name, &[], mode, 0)?;
+            self.entry(Kind::Directory, name, &[], mode, 0, 0)?;
         }
         let mut names = Vec::new();
         match Dir::read_from(directory) {
@@ -110,6 +128,13 @@ impl<W: Write> Packer<W> {
                 path.push(b'/');
             }
             path.extend_from_slice(own.as_bytes());
+            if self
+                .changing
+                .as_ref()
+                .is_some_and(|changing| changing.leaves_out(&path))
+            {
+                continue;
+            }
             if kind == FileType::Unknown {
                 match rustix::fs::statat(directory, &own, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => kind = FileType::from_raw_mode(stat.st_mode),
@@ -119,11 +144,25 @@ impl<W: Write> Packer<W> {
                     }
                 }
             }
+            if let Some(changing) = &mut self.changing
+                && changing.replaces(&path, directory, &own)
+            {
+                continue;
+            }
             match kind {
                 FileType::Directory => self.waiting.push(path),
                 FileType::Symlink => match rustix::fs::readlinkat(directory, &own, Vec::new()) {
+                    Ok(target)
+                        if self.changing.is_some() && is_foreign(&path, target.as_bytes()) =>
+                    {
+                        let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
+                        let what = format_args!(
+                            "is left out: it is a link to {target:?}, which is not inside"
+                        );
+                        self.problems.add(&path, what);
+                    }
                     Ok(target) => {
-                        self.entry(Kind::Link, &path, target.as_bytes(), 0o777, 0)?;
+                        self.entry(Kind::Link, &path, target.as_bytes(), 0o777, 0, 0)?;
                         self.packed.files += 1;
                     }
                     Err(error) => self.unreadable(&path, error),
@@ -167,11 +206,44 @@ impl<W: Write> Packer<W> {
             self.left_out(path, kind);
             return Ok(());
         }
+        let mut file = std::fs::File::from(file);
         let size = stat.st_size as u64;
-        self.entry(Kind::File, path, &[], stat.st_mode, size)?;
-        self.content(std::fs::File::from(file), path, size)?;
+        let changed = match &self.changing {
+            Some(changing) if changing.has_unix_lines(path) => {
+                let mut text = Vec::new();
+                if let Err(error) = file.read_to_end(&mut text) {
+                    self.problems
+                        .add(path, format_args!("cannot be read: {error}"));
+                    return Ok(());
+                }
+                return self.text(path, stat.st_mode, &unix_lines(&text));
+            }
+            Some(_) => stat.st_mtime as u64,
+            None => 0,
+        };
+        self.entry(Kind::File, path, &[], stat.st_mode, changed, size)?;
+        self.content(file, path, size)?;
         self.packed.files += 1;
         self.packed.bytes += size;
+        Ok(())
+    }
+
+    /// Writes a file that is there in full.
+    fn text(&mut self, path: &[u8], mode: u32, text: &[u8]) -> io::Result<()> {
+        let size = text.len() as u64;
+        self.entry(Kind::File, path, &[], mode, 0, size)?;
+        self.content(text, path, size)?;
+        self.packed.files += 1;
+        self.packed.bytes += size;
+        Ok(())
+    }
+
+    /// Writes the files that take the place of others, or are new.
+    fn added(&mut self) -> io::Result<()> {
+        let added = self.changing.as_ref().map(Changing::added);
+        for (path, mode, text) in added.unwrap_or_default() {
+            self.text(path.as_bytes(), mode, text.as_bytes())?;
+        }
         Ok(())
     }
 
@@ -216,6 +288,7 @@ impl<W: Write> Packer<W> {
         name: &[u8],
         target: &[u8],
         mode: u32,
+        changed: u64,
         size: u64,
     ) -> io::Result<()> {
         let entry = Entry {
@@ -223,6 +296,7 @@ impl<W: Write> Packer<W> {
             name: name.to_vec(),
             target: target.to_vec(),
             mode,
+            changed,
             size,
         };
         write_entry(&mut self.to, &entry)
@@ -244,17 +318,18 @@ mod tests {
         }
         let mut packer = Packer {
             to: zstd::Encoder::new(Vec::new(), LEVEL).unwrap(),
+            changing: None,
             buffer: vec![0; 100],
             packed: Packed::default(),
             problems: Problems::default(),
             waiting: Vec::new(),
         };
         let (name, next, last): (&[u8], &[u8], &[u8]) = (b"shrinks", b"fails", b"whole");
-        packer.entry(Kind::File, name, &[], 0o644, 1000).unwrap();
+        packer.entry(Kind::File, name, &[], 0o644, 0, 1000).unwrap();
         packer.content(&[7; 600][..], name, 1000).unwrap();
-        packer.entry(Kind::File, next, &[], 0o644, 3).unwrap();
+        packer.entry(Kind::File, next, &[], 0o644, 0, 3).unwrap();
         packer.content(Failing, next, 3).unwrap();
-        packer.entry(Kind::File, last, &[], 0o644, 3).unwrap();
+        packer.entry(Kind::File, last, &[], 0o644, 0, 3).unwrap();
         // One that grows has the size it had.
         packer.content(&[1; 9][..], last, 3).unwrap();
         packer.to.write_all(&[0; 2 * BLOCK]).unwrap();

@@ -151,11 +151,12 @@ impl Tree {
     }
 }
 
-/// Whether a link that lies so many directories deep may lead out of the tree.
-fn leads_out(depth: usize, target: &[u8]) -> bool {
+/// True if a link so many directories below the root leads out of it, or may.
+pub(crate) fn leads_out(depth: usize, target: &[u8]) -> bool {
     let mut parts = target
         .split(|byte| *byte == b'/')
         .filter(|part| !matches!(*part, b"" | b"."));
+    // The first part that is no `..` goes with them, and is none of those that may not climb.
     let climbs = parts.by_ref().take_while(|part| *part == b"..").count();
     let climbs_again = parts.any(|part| part == b"..");
     target.starts_with(b"/") || climbs > depth || climbs_again

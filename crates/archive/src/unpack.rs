@@ -1,7 +1,9 @@
 //! From a stream to a directory.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::header::{Entry, Kind, padding, read_entry};
 use crate::problems::Problems;
@@ -115,7 +117,8 @@ impl Unpacking {
                 Kind::File => match self.tree.file(&entry.name, entry.mode) {
                     Ok(file) => {
                         self.unpacked.files += 1;
-                        self.content(&mut from, file, &entry)?;
+                        self.content(&mut from, &file, &entry)?;
+                        date(&file, entry.changed);
                         continue;
                     }
                     Err(error) => Err(error),
@@ -176,6 +179,15 @@ impl Unpacking {
             self.unpacked.bytes += most as u64;
         }
         skip(from, padding(entry.size) as u64)
+    }
+}
+
+/// Gives a file the date that it had. One that cannot have it has that of today, as it would have had anyway.
+fn date(file: &File, changed: u64) {
+    if changed > 0
+        && let Some(changed) = UNIX_EPOCH.checked_add(Duration::from_secs(changed))
+    {
+        let _ = file.set_modified(changed);
     }
 }
 

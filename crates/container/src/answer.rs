@@ -250,7 +250,7 @@ mod tests {
             );
             super::image(&text).unwrap().left_by("ann@lab")
         };
-        let way = r#""localhost/flagperf-run1-0:build-17.99""#;
+        let way = r#""localhost/flagperf-run1-x-0:build-17.99""#;
         assert_eq!(image("[]", "ann@lab"), Some(LeftImage::Nameless));
         assert_eq!(
             image(r#"["<none>:<none>"]"#, "ann@lab"),
@@ -259,7 +259,7 @@ mod tests {
         let Some(LeftImage::OnTheWay(labels)) = image(&format!("[{way}]"), "ann@lab") else {
             panic!("an image on the way");
         };
-        assert_eq!((&labels.run[..], labels.agent), ("run1", Some((17, 99))));
+        assert_eq!((&labels.run[..], labels.agent), ("run1-x", Some((17, 99))));
         for (tags, maker) in [
             ("[]", "eve@lab"),
             (r#"["lab/torch:1"]"#, "ann@lab"),

@@ -33,6 +33,15 @@ pub struct Labels {
     pub content: Option<String>,
 }
 
+/// What the container of a run is called on a node: `flagperf-<run>-<node rank>`. For a later group of its rounds the
+/// group's number follows, since those before may have been left for looking into.
+pub fn name(run: &str, node_rank: &str, group: u32) -> String {
+    match group {
+        1 => format!("flagperf-{run}-{node_rank}"),
+        group => format!("flagperf-{run}-{node_rank}-{group}"),
+    }
+}
+
 impl Labels {
     /// From the labels of something; `None` if it is not ours.
     pub fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
@@ -81,9 +90,11 @@ impl Labels {
     pub(crate) fn of_way(name: &str, maker: &str) -> Option<Self> {
         let (path, tag) = name.rsplit_once(':')?;
         let container = path.rsplit('/').next().unwrap_or(path);
-        let (run, _) = container.strip_prefix("flagperf-")?.rsplit_once('-')?;
+        // `run…-abc123`, the node's rank, and for a later group of rounds its number.
+        let mut parts = container.strip_prefix("flagperf-")?.splitn(3, '-');
+        let (run, random, _) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self {
-            run: run.to_owned(),
+            run: format!("{run}-{random}"),
             owner: maker.to_owned(),
             agent: Some(agent(tag.strip_prefix(WAY)?)?),
             content: None,
@@ -177,6 +188,8 @@ mod tests {
         };
         let name = labels.on_the_way("flagperf-run1-x-12");
         assert_eq!(name, "flagperf-run1-x-12:build-17.99");
+        let later = labels.on_the_way("flagperf-run1-x-12-2");
+        assert_eq!(Labels::of_way(&later, "ann@lab").as_ref(), Some(&labels));
         for prefix in ["", "localhost/", "docker.io/library/"] {
             let found = Labels::of_way(&format!("{prefix}{name}"), "ann@lab");
             assert_eq!(found.as_ref(), Some(&labels));

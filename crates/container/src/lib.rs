@@ -23,5 +23,5 @@ pub use invocation::{
     install, list, list_images, load, pull, remove_container, remove_image, remove_nameless_image,
     run, save, version,
 };
-pub use label::Labels;
+pub use label::{Labels, name};
 pub use refusal::{Refusal, is_needed, is_unknown, refusal, unusable};

@@ -2,21 +2,19 @@
 
 use std::collections::HashMap;
 
-use flagperf_model::{EventKind, NodeName};
+use flagperf_model::NodeName;
 
 use crate::node::Node;
 
 /// A warning for each node that is the same place as one before it in the list.
-pub(crate) fn warnings(nodes: &[Node]) -> Vec<EventKind> {
-    let places = nodes
-        .iter()
-        .map(|node| (&node.spec.name, node.place.as_deref()));
+pub(crate) fn warnings<'n>(nodes: impl Iterator<Item = &'n Node>) -> Vec<String> {
+    let places = nodes.map(|node| (&node.spec.name, node.place.as_deref()));
     pairs(places)
         .into_iter()
-        .map(|(first, other)| EventKind::Warning {
-            message: format!(
+        .map(|(first, other)| {
+            format!(
                 "{first} and {other} are one machine under two names: what is measured between them, or on both at once, is measured on that one machine"
-            ),
+            )
         })
         .collect()
 }

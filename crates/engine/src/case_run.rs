@@ -21,7 +21,9 @@ use flagperf_transport::now;
 use flagperf_wire::{Opener, TaskId, ToAgent};
 use tokio::time::{Instant, sleep_until};
 
-use crate::run::{Context, Incoming};
+use crate::active::{Active, common_task};
+use crate::context::{Context, Incoming};
+use crate::round::Unready;
 use crate::tail::Tails;
 use crate::verdict::{Blow, Story, verdict};
 use hear::Begun;
@@ -44,7 +46,6 @@ const LEAD_EACH: Duration = Duration::from_micros(20);
 /// A round while it runs.
 pub(crate) struct CaseRun<'a, 'c> {
     context: &'a mut Context<'c>,
-    index: usize,
     case: &'a PlannedCase,
     /// True if one task spans all its nodes.
     spans: bool,
@@ -81,35 +82,47 @@ struct NodeState {
 }
 
 impl<'a, 'c> CaseRun<'a, 'c> {
-    pub(crate) fn new(context: &'a mut Context<'c>, index: usize, case: &'a PlannedCase) -> Self {
-        let task = TaskId(context.next_task);
-        context.next_task += 1;
+    /// Takes over a round that has begun. On the nodes that are not ready nothing is started.
+    pub(crate) fn new(
+        context: &'a mut Context<'c>,
+        case: &'a PlannedCase,
+        started: Timestamp,
+        unready: Vec<Unready>,
+    ) -> Self {
+        let task = common_task(&mut context.nodes);
         let nodes = context.nodes.iter().map(|node| NodeState {
             progressed: Instant::now(),
-            correction_ns: (-node.session.clock().ahead_s * 1e9) as i64,
+            correction_ns: (-node.node.session.clock().ahead_s * 1e9) as i64,
         });
-        let tails = Tails::new(context.nodes.len());
+        let mut tails = Tails::new(context.nodes.len());
         let mut tasks = vec![None; context.nodes.len()];
         for planned in &case.tasks {
             if let Some(place) = context.places.get(&planned.node) {
                 tasks[*place] = Some(planned);
             }
         }
+        let mut story = Story::default();
+        for Unready { node, reason, tail } in unready {
+            if let Some(place) = context.places.get(&node) {
+                tasks[*place] = None;
+                tails.add(*place, (tail.join("\n") + "\n").as_bytes());
+            }
+            story.befell(now(), Blow::Unready(node, reason));
+        }
         Self {
             nodes: nodes.collect(),
             stages: Stages::new(context.nodes.iter().map(|node| node.lost.is_some())),
             context,
-            index,
             case,
             spans: case.spec.nodes == NodeScope::All,
-            started: now(),
+            started,
             task,
             tasks,
             sampling: HashSet::new(),
             to_fetch: VecDeque::new(),
             begun: Begun::default(),
             collector: Collector::new(case),
-            story: Story::default(),
+            story,
             aborted: false,
             ending: false,
             reported: BTreeSet::new(),
@@ -153,12 +166,12 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         let mut deadline = deadline;
         while holds(self) {
             let incoming = tokio::select! {
-                incoming = self.context.incoming.recv() => incoming,
+                incoming = self.context.next() => Some(incoming),
                 () = sleep_until(deadline) => None,
             };
             match incoming {
                 Some(Incoming::Interrupt) => {
-                    self.context.interrupted();
+                    self.context.heard_interrupt();
                     // A task that has ended everywhere has its result, whatever comes of its files.
                     if self.stages.any_before_the_end() {
                         self.aborted = true;
@@ -187,7 +200,13 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             .collect();
         let slowest = ready
             .iter()
-            .map(|place| self.context.nodes[*place].session.clock().uncertainty_s)
+            .map(|place| {
+                self.context.nodes[*place]
+                    .node
+                    .session
+                    .clock()
+                    .uncertainty_s
+            })
             .fold(0.0, f64::max);
         // A message takes half of a round trip, which is what the uncertainty is; the network may be
         // four times slower than at its best.
@@ -196,7 +215,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             + LEAD_EACH * ready.len() as u32;
         let moment = now().plus_nanos(lead.as_nanos() as i64);
         for (place, processes) in orders {
-            let session = &self.context.nodes[place].session;
+            let session = &self.context.nodes[place].node.session;
             session.send(ToAgent::Run {
                 task: self.task,
                 processes,
@@ -226,14 +245,14 @@ impl<'a, 'c> CaseRun<'a, 'c> {
 
     fn stop_monitor(&self, place: usize) {
         let stop = ToAgent::MonitorStop { task: self.task };
-        self.context.nodes[place].session.send(stop);
+        self.context.nodes[place].node.session.send(stop);
     }
 
     fn end_task(&mut self, kill: bool) {
         self.ending = true;
         let task = self.task;
         for place in self.stages.at(Stage::Running) {
-            let session = &self.context.nodes[place].session;
+            let session = &self.context.nodes[place].node.session;
             session.send(ToAgent::End { task, kill });
         }
     }
@@ -252,7 +271,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             .lose(node)
             .is_some_and(|stage| stage < Stage::Ended)
         {
-            let name = self.context.nodes[node].name.clone();
+            let name = self.context.nodes[node].name().clone();
             self.story.befell(since, Blow::Lost(name, reason.clone()));
         }
         self.sampling.remove(&node);
@@ -287,7 +306,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         let silent = silent.map(|task| task.node.clone());
         let ran = !self.case.tasks.is_empty();
         let outcome = verdict(&self.story, &self.case.limits, silent, ran);
-        let names = self.context.nodes.iter().map(|node| &node.name);
+        let names = self.context.nodes.iter().map(Active::name);
         let tail = self.tails.of(&outcome, names);
         self.context.tell_at(
             ended,

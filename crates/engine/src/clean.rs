@@ -8,7 +8,7 @@ use flagperf_model::{EngineKind, NodeName};
 use flagperf_wire::ToAgent;
 use tokio::sync::{mpsc, watch};
 
-use crate::environment::desk::{Command, Desk, NoAnswer};
+use crate::desk::{Command, Desk, NoAnswer};
 use crate::environment::image::{QUESTION_S, removal};
 use crate::node::Node;
 
@@ -211,10 +211,7 @@ fn starttime(stat: &str) -> Option<u64> {
     rest.split_whitespace().nth(19)?.parse().ok()
 }
 
-async fn ask(
-    desk: &mut Desk<'_>,
-    argv: Vec<String>,
-) -> Result<crate::environment::desk::Answer, String> {
+async fn ask(desk: &mut Desk<'_>, argv: Vec<String>) -> Result<crate::desk::Answer, String> {
     desk.run(Command::question(argv, QUESTION_S))
         .await
         .map_err(|error: NoAnswer| error.to_string())

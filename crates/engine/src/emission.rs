@@ -39,12 +39,14 @@ pub enum Emission<'a> {
         /// The series it does not have, and why.
         absent: &'a [Absent],
     },
-    /// What a step of container mode printed on a node.
+    /// What a step printed on a node.
     StepOutput {
         /// The node, by its place in the plan.
         node: usize,
         /// Which step.
         step: StepKind,
+        /// For which group of rounds with the same container, from 1.
+        group: u32,
         /// The bytes.
         bytes: &'a [u8],
     },

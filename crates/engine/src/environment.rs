@@ -1,4 +1,4 @@
-//! Container mode: what is made on every node before the first case, and taken away after the last.
+//! Container mode: what is made on every node before a group of rounds, and taken away after it.
 //!
 //! ```text
 //! prepare image ──► start container ──► configure container ──► cases ──► stop container
@@ -6,141 +6,96 @@
 //!
 //! The engine's commands are run by the agent of the node. The container's first process is an agent of its own,
 //! whose session runs through the node's: it is a node like any other to the cases, and what ends a session ends
-//! the container. Each step is taken on all nodes together.
+//! the container. Each step is taken on all nodes together. The sessions of the nodes stay from group to group.
 
 mod container;
-pub(crate) mod desk;
 pub(crate) mod image;
 mod send;
-mod steps;
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
 
-use flagperf_container::{Labels, Refusal};
-use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, Plan, StepKind, StepOutcome};
-use flagperf_transport::{Events, Session, Terms};
+use flagperf_container::Labels;
+use flagperf_model::{
+    ContainerPlan, EngineKind, EventKind, ImageSource, Plan, StepKind, StepOutcome,
+};
+use flagperf_transport::{Terms, now};
 use flagperf_wire::ToAgent;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::emission::Consumer;
+use crate::active::Active;
+use crate::desk::NoAnswer;
 use crate::node::Node;
+use crate::steps::{Means, Member, StepError, Steps, Taken, next};
+use crate::trees::Trees;
 use container::Running;
-use desk::{Desk, NoAnswer, Told};
 use image::{Prepared, Preparing};
-use steps::Steps;
-
-/// Names of the directories of setup commands among those sent in a session: cases count theirs from 1.
-const SETUP_TREES: u32 = 1 << 30;
-
-/// How long an agent may take to leave.
-const LEAVING: Duration = Duration::from_secs(5);
 
 /// What is asked of container mode.
 pub(crate) struct Request<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) container: &'a ContainerPlan,
-    pub(crate) trees: &'a BTreeMap<String, Arc<[u8]>>,
+    /// The number of the group of rounds.
+    pub(crate) group: u32,
+    pub(crate) trees: &'a Trees,
     /// True if other nodes go on when one cannot.
     pub(crate) tolerant: bool,
 }
 
 /// A node below its container.
 pub(crate) struct Host {
-    spec: Arc<NodeSpec>,
-    rank: u32,
-    session: Session,
-    events: Events,
-    terms: Terms,
-    next_task: u32,
+    pub(crate) active: Active,
     engine: Option<EngineKind>,
     running: Option<Running>,
+    /// True if another node builds the image for this one.
+    waits: bool,
     /// Why another node is to send it the image, if so.
     lacks_image: Option<&'static str>,
     /// The node that the container is, until it is handed over.
-    inner: Option<Node>,
-    /// Tasks that its session has had.
-    inner_tasks: u32,
+    inner: Option<Active>,
     failed: Option<(StepKind, StepError)>,
 }
 
-/// Why a step failed.
-#[derive(Debug, Clone)]
-pub(crate) struct StepError {
-    pub(crate) reason: String,
-    hint: Option<String>,
-    pub(crate) tail: Vec<String>,
-    stop: Option<NoAnswer>,
-}
-
-impl StepError {
-    fn plain(reason: impl Into<String>) -> Self {
+impl Host {
+    pub(crate) fn new(active: Active) -> Self {
         Self {
-            reason: reason.into(),
-            hint: None,
-            tail: Vec::new(),
-            stop: None,
+            active,
+            engine: None,
+            running: None,
+            waits: false,
+            lacks_image: None,
+            inner: None,
+            failed: None,
         }
     }
 
-    fn refused(refusal: Refusal) -> Self {
-        Self {
-            hint: refusal.hint,
-            ..Self::plain(refusal.reason)
-        }
+    /// The step that failed, unless it was the user who wanted to stop.
+    pub(crate) fn failure(&self) -> Option<(StepKind, &StepError)> {
+        let (step, error) = self.failed.as_ref()?;
+        (!error.is_interrupt()).then_some((*step, error))
     }
 
-    fn into_outcome(self) -> StepOutcome {
-        StepOutcome::Failed {
-            reason: self.reason,
-            hint: self.hint,
-            tail: self.tail,
-        }
-    }
-
-    fn is_interrupt(&self) -> bool {
-        matches!(self.stop, Some(NoAnswer::Interrupted))
+    fn is_well(&self) -> bool {
+        self.failed.is_none() && self.active.lost.is_none()
     }
 }
 
-/// What came of it.
-pub(crate) struct Entered {
-    /// The containers, as nodes.
-    pub(crate) nodes: Vec<Node>,
-    /// The nodes below them.
-    pub(crate) hosts: Vec<Host>,
-    /// The first number that a task of a case may have.
-    pub(crate) next_task: u32,
-    /// How often the user asked to stop meanwhile.
-    pub(crate) interrupts: u32,
+/// Those of the nodes that a step is taken on.
+fn members<'h>(hosts: impl Iterator<Item = &'h mut Host>) -> Vec<Member<'h, Host>> {
+    let members = hosts.map(|host| Member {
+        name: host.active.name().clone(),
+        rank: host.active.node.rank,
+        what: host,
+    });
+    members.collect()
 }
 
-impl Entered {
-    /// The step that failed first, by the order of the nodes, and on which nodes.
-    pub(crate) fn failures(&self) -> Vec<(&NodeSpec, StepKind, &StepError)> {
-        let failed = self.hosts.iter().filter_map(|host| {
-            let (step, error) = host.failed.as_ref()?;
-            (!error.is_interrupt()).then_some((&*host.spec, *step, error))
-        });
-        failed.collect()
-    }
-}
-
-/// Makes the containers.
+/// Makes the containers on all nodes that are not lost, and gives them as nodes: none of them if any could not be
+/// made, unless the others are to go on without it. [`leave`] must follow.
 pub(crate) async fn enter(
     request: &Request<'_>,
-    nodes: Vec<Node>,
-    interrupts: watch::Receiver<u32>,
-    consumer: &mut dyn Consumer,
-) -> Entered {
-    let mut hosts: Vec<Host> = nodes.into_iter().filter_map(host).collect();
-    let mut steps = Steps {
-        consumer,
-        interrupts,
-        interrupted: 0,
-    };
+    hosts: &mut [Host],
+    steps: &mut Steps<'_>,
+) -> Vec<Active> {
     for step in [
         StepKind::PrepareImage,
         StepKind::StartContainer,
@@ -149,93 +104,125 @@ pub(crate) async fn enter(
         if step == StepKind::ConfigureContainer && request.container.setup.is_empty() {
             continue;
         }
-        steps.take(step, request, &mut hosts).await;
+        // One node builds for the others.
+        let builds_once =
+            matches!(&request.container.source, ImageSource::Built(build) if build.once);
+        let builder = hosts.iter().position(Host::is_well);
+        for (place, host) in hosts.iter_mut().enumerate() {
+            host.waits = builds_once && builder.is_some_and(|builder| builder != place);
+        }
+        take(step, request, hosts, steps).await;
         if step == StepKind::PrepareImage {
-            steps.send_image(&request.container.image, &mut hosts).await;
+            send_image(&request.container.image, hosts, steps).await;
         }
         let is_off = steps.interrupted > 0
-            || hosts.iter().all(|host| host.failed.is_some())
+            || !hosts.iter().any(Host::is_well)
             || (!request.tolerant && hosts.iter().any(|host| host.failed.is_some()));
         if is_off {
             break;
         }
     }
-    let all_well = !hosts.iter().any(|host| host.failed.is_some());
-    let interrupts = steps.interrupted;
-    let go_on = interrupts == 0 && (all_well || request.tolerant);
-    let next_task = hosts.iter().map(|host| host.inner_tasks).max().unwrap_or(0) + 1;
+    let all_well = hosts.iter().all(|host| host.failed.is_none());
+    let go_on = steps.interrupted == 0 && (all_well || request.tolerant);
     let mut inner = Vec::new();
-    for host in &mut hosts {
+    for host in hosts {
         // One that is not handed over is told to leave when its container is.
         if go_on && host.failed.is_none() {
             inner.extend(host.inner.take());
         }
     }
-    Entered {
-        nodes: inner,
-        hosts,
-        next_task,
-        interrupts,
-    }
+    inner
 }
 
-fn host(node: Node) -> Option<Host> {
-    Some(Host {
-        spec: Arc::new(node.spec),
-        rank: node.rank,
-        session: node.session,
-        events: node.events,
-        terms: node.terms?,
-        next_task: 1,
-        engine: None,
-        running: None,
-        lacks_image: None,
-        inner: None,
-        inner_tasks: 0,
-        failed: None,
-    })
+/// Takes the containers away.
+pub(crate) async fn leave(request: &Request<'_>, hosts: &mut [Host], steps: &mut Steps<'_>) {
+    take(StepKind::StopContainer, request, hosts, steps).await;
 }
 
-/// Takes the containers away and ends the sessions with the nodes.
-pub(crate) async fn leave(
-    request: &Request<'_>,
-    mut hosts: Vec<Host>,
-    interrupts: watch::Receiver<u32>,
-    interrupted: u32,
-    consumer: &mut dyn Consumer,
-) {
-    let mut steps = Steps {
-        consumer,
-        interrupts,
-        interrupted,
-    };
-    steps
-        .take(StepKind::StopContainer, request, &mut hosts)
+/// Takes a step on all nodes that have not failed, or, to take away what was made, on those that had a part in it.
+async fn take(step: StepKind, request: &Request<'_>, hosts: &mut [Host], steps: &mut Steps<'_>) {
+    let concerned = |host: &Host| step == StepKind::StopContainer || host.is_well();
+    let places: Vec<usize> = (0..hosts.len())
+        .filter(|place| concerned(&hosts[*place]))
+        .collect();
+    let concerned = hosts.iter_mut().filter(|host| concerned(host));
+    let taken = steps
+        .take(step, members(concerned), async |host, means| {
+            one(step, request, host, means).await
+        })
         .await;
-    for host in &hosts {
-        host.session.send(ToAgent::Shutdown);
-    }
-    let deadline = tokio::time::Instant::now() + LEAVING;
-    for mut host in hosts {
-        let closed = async { while host.events.next().await.is_some() {} };
-        let _ = tokio::time::timeout_at(deadline, closed).await;
+    for (place, taken) in places.into_iter().zip(taken) {
+        let host = &mut hosts[place];
+        let Err(error) = taken else { continue };
+        // That of a container is another matter: its node may do for the next.
+        if step != StepKind::ConfigureContainer && error.is_loss() && host.active.lost.is_none() {
+            host.active.lost = Some(error.reason.clone());
+            if !std::mem::replace(&mut host.active.told_lost, true) {
+                steps.tell(EventKind::NodeLost {
+                    node: host.active.name().clone(),
+                    reason: error.reason.clone(),
+                });
+            }
+        }
+        host.failed.get_or_insert((step, error));
     }
 }
 
-/// One step on one node. Tells what was done, if anything was to be done.
-async fn one(
-    step: StepKind,
-    request: &Request<'_>,
-    host: &mut Host,
-    log: mpsc::Sender<Told>,
-    stop: watch::Receiver<u32>,
-    waits: bool,
-    interrupts: watch::Receiver<u32>,
-) -> Result<Option<String>, StepError> {
+/// Sends the image from the node that built it to those that lack it, one after the other: they share the way to
+/// this machine.
+async fn send_image(image: &str, hosts: &mut [Host], steps: &mut Steps<'_>) {
+    let from = hosts
+        .iter()
+        .position(|host| host.is_well() && host.lacks_image.is_none());
+    for place in 0..hosts.len() {
+        let Some(why) = hosts[place].lacks_image.take() else {
+            continue;
+        };
+        let began = now();
+        let result = match from {
+            _ if steps.interrupted > 0 => Err(NoAnswer::Interrupted.into()),
+            None => Err(StepError::plain("the node that builds the image could not")),
+            Some(from) => {
+                let channels = (hosts[from].active.channel(), hosts[place].active.channel());
+                tokio::select! {
+                    sent = send::send(&hosts[from], &hosts[place], image, channels) => sent,
+                    count = next(&mut steps.interrupts, steps.interrupted) => {
+                        steps.interrupted = count;
+                        steps.tell(EventKind::Interrupted { count });
+                        Err(NoAnswer::Interrupted.into())
+                    }
+                }
+            }
+        };
+        let outcome = match &result {
+            Ok(()) => StepOutcome::Done {
+                what: format!(
+                    "got {image} from {}: {why}",
+                    hosts[from.unwrap_or(place)].active.name()
+                ),
+            },
+            Err(error) => error.clone().into_outcome(),
+        };
+        let host = &mut hosts[place];
+        steps.tell(EventKind::StepEnded {
+            step: StepKind::PrepareImage,
+            group: steps.group,
+            node: host.active.name().clone(),
+            outcome,
+            seconds: now().seconds_since(began),
+            printed: false,
+        });
+        host.failed = result.err().map(|error| (StepKind::PrepareImage, error));
+    }
+}
+
+/// One step on one node.
+async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Means) -> Taken {
     let plan = request.container;
     let run = request.plan.run.as_str();
-    let name = format!("flagperf-{run}-{}", host.rank);
-    let introduction = host.session.introduction();
+    let rank = host.active.node.rank.to_string();
+    let name = flagperf_container::name(run, &rank, request.group);
+    let introduction = host.active.node.session.introduction();
     let labels = Labels {
         run: run.to_owned(),
         owner: plan.owner.clone(),
@@ -244,57 +231,50 @@ async fn one(
     };
     match step {
         StepKind::PrepareImage => {
+            let engine = image::find_engine(&mut host.active.desk(&means), plan.engine).await?;
+            host.engine = Some(engine);
             let preparing = Preparing {
                 plan,
                 name,
                 labels,
                 trees: request.trees,
-                waits,
+                waits: host.waits,
             };
-            let engine =
-                image::find_engine(&mut host.desk(log.clone(), stop.clone()), plan.engine).await?;
-            host.engine = Some(engine);
-            let mut desk = host.desk(log, stop);
-            Ok(match image::prepare(engine, &mut desk, &preparing).await? {
-                Prepared::There(what) => Some(what),
-                Prepared::Lacks(why) => {
-                    host.lacks_image = Some(why);
-                    None
-                }
-            })
+            Ok(
+                match image::prepare(engine, &mut host.active, &means, &preparing).await? {
+                    Prepared::There(what) => Some(what),
+                    Prepared::Lacks(why) => {
+                        host.lacks_image = Some(why);
+                        None
+                    }
+                },
+            )
         }
         StepKind::StartContainer => {
             let terms = Terms {
                 scratch: None,
-                ..host.terms.clone()
+                ..host.active.node.terms.clone()
             };
-            let starting = container::start(host, plan, name.clone(), labels, &terms);
-            let (node, interrupted) = until_stopped(starting, stop).await?;
-            host.inner = Some(node);
+            let starting = container::start(host, request, name.clone(), labels, &terms);
+            let (node, interrupted) = until_stopped(starting, means.stop).await?;
+            host.inner = Some(Active::new(node, false));
             if interrupted {
                 return Err(NoAnswer::Interrupted.into());
             }
             Ok(Some(name))
         }
         StepKind::ConfigureContainer => {
-            let Some(node) = &mut host.inner else {
+            let Some(inner) = &mut host.inner else {
                 return Err(StepError::plain("there is no container"));
             };
-            let mut desk = Desk {
-                session: &node.session,
-                events: &mut node.events,
-                next_task: &mut host.inner_tasks,
-                place: host.rank as usize,
-                log,
-                stop,
-            };
-            container::configure(&mut desk, plan, request.trees)
+            container::configure(inner, &means, plan, request.trees)
                 .await
                 .map(Some)
         }
+        StepKind::PrepareCase => Ok(None),
         StepKind::StopContainer => {
-            if let Some(node) = host.inner.take() {
-                node.session.send(ToAgent::Shutdown);
+            if let Some(inner) = host.inner.take() {
+                inner.send(ToAgent::Shutdown);
             }
             let Some(running) = host.running.take() else {
                 return Ok(None);
@@ -307,7 +287,7 @@ async fn one(
                 }
             };
             let keep = plan.keep && is_there;
-            container::stop(running, keep, interrupts, &mut host.desk(log, stop))
+            container::stop(running, keep, &mut host.active, &means)
                 .await
                 .map(Some)
         }
@@ -332,18 +312,5 @@ async fn until_stopped(
     match started {
         Some(node) => Ok((node, true)),
         None => Err(NoAnswer::Interrupted.into()),
-    }
-}
-
-impl Host {
-    fn desk(&mut self, log: mpsc::Sender<Told>, stop: watch::Receiver<u32>) -> Desk<'_> {
-        Desk {
-            session: &self.session,
-            events: &mut self.events,
-            next_task: &mut self.next_task,
-            place: self.rank as usize,
-            log,
-            stop,
-        }
     }
 }

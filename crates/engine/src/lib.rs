@@ -6,14 +6,21 @@
 
 #![forbid(unsafe_code)]
 
+mod active;
 mod alias;
 mod case_run;
 mod clean;
+mod context;
+mod desk;
 mod emission;
 mod environment;
 mod node;
+mod round;
 mod run;
+mod setup;
+mod steps;
 mod tail;
+mod trees;
 mod verdict;
 
 pub use clean::{Fate, Left, clean};
@@ -21,3 +28,4 @@ pub use emission::{Consumer, Emission};
 pub use flagperf_transport::now;
 pub use node::{BringUp, Node, close_all, connect_all};
 pub use run::{RunRequest, Totals, run};
+pub use trees::Trees;

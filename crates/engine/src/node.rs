@@ -33,7 +33,7 @@ pub struct Node {
     /// What tells its place from any other; absent where the system does not say.
     pub(crate) place: Option<String>,
     /// How its session is held; a session through it is held in the same way.
-    pub(crate) terms: Option<Terms>,
+    pub(crate) terms: Terms,
     pub(crate) session: Session,
     pub(crate) events: Events,
 }
@@ -147,12 +147,7 @@ async fn connect(
         }
     };
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-    facts_of(spec, rank, session, events, left)
-        .await
-        .map(|mut node| {
-            node.terms = Some(terms.clone());
-            node
-        })
+    facts_of(spec, rank, session, events, terms, left).await
 }
 
 /// Hears from an agent that has come up what the machine is.
@@ -161,6 +156,7 @@ pub(crate) async fn facts_of(
     rank: u32,
     session: Session,
     mut events: Events,
+    terms: &Terms,
     patience: Duration,
 ) -> Result<Node, BadNode> {
     let answer = async {
@@ -204,7 +200,7 @@ pub(crate) async fn facts_of(
             place,
             session,
             events,
-            terms: None,
+            terms: terms.clone(),
         }),
         Err((reason, hint)) => Err(bad(&spec, reason, hint)),
     }

@@ -1,25 +1,28 @@
-//! A whole run: its cases one after another.
+//! A whole run: its rounds one after another, group by group.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flagperf_model::{
-    Cause, Event, EventKind, Launcher, NodeName, NodeScope, Outcome, Plan, PlannedCase, Stage,
-    Timestamp,
+    Cause, ContainerPlan, Event, EventKind, Group, Launcher, NodeScope, Outcome, Plan, Stage,
 };
-use flagperf_transport::{Events, Session, SessionEvent, now};
-use flagperf_wire::{FromAgent, ToAgent, TreeId};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use flagperf_transport::now;
+use flagperf_wire::ToAgent;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::active::Active;
 use crate::alias;
-use crate::case_run::CaseRun;
+use crate::context::{Context, Failures};
 use crate::emission::{Consumer, Emission};
-use crate::environment::{self, Entered};
+use crate::environment::{self, Host};
 use crate::node::Node;
+use crate::round::one_round;
+use crate::steps::Steps;
+use crate::trees::Trees;
 
-/// How long an agent may take to leave when the run is over.
+/// How long an agent may take to leave when it is needed no more.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// The same when the user asked a second time to stop.
@@ -45,99 +48,15 @@ pub struct RunRequest<'a> {
     pub plan: &'a Plan,
     /// Which of the plan's rounds to run, by place.
     pub rounds: &'a [usize],
-    /// Case directories, packed as `flagperf-archive` does, by their path on the controller.
-    pub trees: &'a BTreeMap<String, Arc<[u8]>>,
+    /// What the nodes need of the controller's directories.
+    pub trees: &'a Trees,
     /// True if cases that do not span their nodes go on when a node is lost.
     pub tolerant: bool,
 }
 
-/// A node while the run lasts.
-pub(crate) struct ActiveNode {
-    pub(crate) name: NodeName,
-    /// Its place in the plan.
-    pub(crate) place: usize,
-    /// True if it is this machine, where case directories are used as they are.
-    pub(crate) is_local: bool,
-    pub(crate) session: Session,
-    /// Why it is lost, if it is.
-    pub(crate) lost: Option<String>,
-    /// Directories that it has a copy of.
-    pub(crate) trees: BTreeSet<TreeId>,
-}
-
-/// What the loop waits for.
-pub(crate) enum Incoming {
-    Agent(usize, SessionEvent),
-    Interrupt,
-}
-
-/// Everything a run shares between its cases.
-pub(crate) struct Context<'a> {
-    pub(crate) request: &'a RunRequest<'a>,
-    pub(crate) nodes: Vec<ActiveNode>,
-    /// Their places in `nodes`, by name.
-    pub(crate) places: HashMap<NodeName, usize>,
-    pub(crate) incoming: UnboundedReceiver<Incoming>,
-    pub(crate) consumer: &'a mut dyn Consumer,
-    pub(crate) interrupts: u32,
-    pub(crate) next_task: u32,
-    failures: Option<Failures>,
-}
-
-impl Context<'_> {
-    pub(crate) fn tell(&mut self, what: EventKind) {
-        self.tell_at(now(), what);
-    }
-
-    pub(crate) fn tell_at(&mut self, at: Timestamp, what: EventKind) {
-        self.consumer.take(&Emission::Event(&Event { at, what }));
-    }
-
-    pub(crate) fn interrupted(&mut self) {
-        self.interrupts += 1;
-        let count = self.interrupts;
-        self.tell(EventKind::Interrupted { count });
-    }
-
-    /// Takes in what came while no case ran.
-    pub(crate) fn catch_up(&mut self) {
-        while let Ok(incoming) = self.incoming.try_recv() {
-            match incoming {
-                Incoming::Interrupt => self.interrupted(),
-                Incoming::Agent(node, SessionEvent::Closed { reason, .. }) => {
-                    self.lose(node, reason);
-                }
-                // Files that were given up still take up the window until they are taken.
-                Incoming::Agent(node, SessionEvent::Message(FromAgent::Files { bytes, .. })) => {
-                    let bytes = bytes.len() as u64;
-                    self.nodes[node].session.send(ToAgent::Credit { bytes });
-                }
-                // Silence matters to a case, and late words about one that is over to nobody.
-                Incoming::Agent(..) => {}
-            }
-        }
-    }
-
-    /// True when the user asked to stop at once.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.interrupts > 1
-    }
-
-    pub(crate) fn lose(&mut self, node: usize, reason: String) {
-        let name = self.nodes[node].name.clone();
-        if self.nodes[node].lost.is_some() {
-            return;
-        }
-        self.nodes[node].lost = Some(reason.clone());
-        // It may still be there, only not do what it should.
-        self.nodes[node].session.send(ToAgent::Shutdown);
-        self.tell(EventKind::NodeLost { node: name, reason });
-    }
-}
-
-/// Runs a plan on the nodes it names, in their order, and closes them. In container mode it makes their
-/// containers first and takes them away afterwards. Each item from `interrupts` asks to stop: the first in order,
-/// the second at once.
+/// Runs a plan on the nodes it names, in their order, and closes them. For each group of rounds that run in a
+/// container it makes that first and takes it away afterwards. Each item from `interrupts` asks to stop: the first in
+/// order, the second at once.
 pub async fn run(
     request: &RunRequest<'_>,
     nodes: Vec<Node>,
@@ -145,37 +64,36 @@ pub async fn run(
     consumer: &mut dyn Consumer,
 ) -> Totals {
     let began = now();
-    let interrupts = counted(interrupts);
-    let totals = match request.plan.environment.container() {
-        None => {
-            let start = Start::default();
-            cases(request, nodes, start, interrupts, consumer).await
-        }
-        Some(container) => {
-            let wanted = environment::Request {
-                plan: request.plan,
-                container,
-                trees: request.trees,
-                tolerant: request.tolerant,
-            };
-            let entered = environment::enter(&wanted, nodes, interrupts.clone(), consumer).await;
-            let start = Start {
-                next_task: entered.next_task,
-                interrupts: entered.interrupts,
-                failures: Failures::of(&entered),
-            };
-            for node in &entered.nodes {
-                consumer.take(&Emission::Series {
-                    node: &node.spec.name,
-                    series: &node.series,
-                    absent: &node.absent,
-                });
-            }
-            let totals = cases(request, entered.nodes, start, interrupts.clone(), consumer).await;
-            let hosts = entered.hosts;
-            environment::leave(&wanted, hosts, interrupts, totals.interrupts, consumer).await;
-            totals
-        }
+    let mut run = Run {
+        request,
+        consumer,
+        interrupts: counted(interrupts),
+        interrupted: 0,
+        told_alike: BTreeSet::new(),
+        totals: Totals::default(),
+    };
+    let mut hosts = nodes
+        .into_iter()
+        .map(|node| {
+            let is_local = node.spec.launcher == Launcher::Local;
+            Active::new(node, is_local)
+        })
+        .collect();
+    let groups = request.plan.groups(request.rounds);
+    for (place, group) in groups.iter().enumerate() {
+        hosts = run.group(group, place == 0, hosts).await;
+    }
+    let makes_containers = groups.iter().any(|group| group.container.is_some());
+    // An agent has more to do where it takes away a container.
+    let patience = if run.interrupted > 1 && !makes_containers {
+        AT_ONCE
+    } else {
+        LEAVING
+    };
+    leave(hosts, patience).await;
+    let totals = Totals {
+        interrupts: run.interrupted,
+        ..run.totals
     };
     let ended = Event {
         at: now(),
@@ -201,205 +119,223 @@ fn counted(mut interrupts: UnboundedReceiver<()>) -> watch::Receiver<u32> {
     counted
 }
 
-/// What came before the cases.
-struct Start {
-    /// The first number that a task may have.
-    next_task: u32,
-    /// How often the user had asked to stop.
-    interrupts: u32,
-    failures: Option<Failures>,
+/// What groups share.
+struct Run<'a> {
+    request: &'a RunRequest<'a>,
+    consumer: &'a mut dyn Consumer,
+    /// How often the user has asked to stop.
+    interrupts: watch::Receiver<u32>,
+    /// How much of that has been told.
+    interrupted: u32,
+    /// Machines under two names that have been told.
+    told_alike: BTreeSet<String>,
+    totals: Totals,
 }
 
-impl Default for Start {
-    fn default() -> Self {
-        Self {
-            next_task: 1,
-            interrupts: 0,
-            failures: None,
+impl Run<'_> {
+    /// Runs a group. Gives the nodes back, and may be called again with them.
+    async fn group(
+        &mut self,
+        group: &Group<'_>,
+        is_first: bool,
+        mut hosts: Vec<Active>,
+    ) -> Vec<Active> {
+        for host in &mut hosts {
+            self.look_after(host);
+        }
+        match group.container {
+            None => {
+                self.tell_ready(&hosts, !is_first);
+                let (hosts, _) = self.rounds(group, hosts, &mut [], 0, None).await;
+                hosts
+            }
+            Some(container) => self.inside(group, container, hosts).await,
         }
     }
-}
 
-/// Nodes whose container could not be made ready.
-pub(crate) struct Failures {
-    outcome: Outcome,
-    tail: Vec<String>,
-    /// True if no node has a container.
-    all: bool,
-}
-
-impl Failures {
-    fn of(entered: &Entered) -> Option<Self> {
-        let failures = entered.failures();
-        let ((node, step, error), others) = failures.split_first()?;
-        Some(Self {
-            outcome: Outcome::Failed {
-                node: node.name.clone(),
-                stage: Stage::Launch,
-                cause: Cause::Environment {
-                    step: *step,
-                    reason: error.reason.clone(),
-                },
-                also: others
-                    .iter()
-                    .map(|(node, _, _)| node.name.clone())
-                    .collect(),
-            },
-            tail: error.tail.clone(),
-            all: entered.nodes.is_empty(),
-        })
-    }
-}
-
-/// Runs the cases on nodes that are ready, and closes them.
-async fn cases(
-    request: &RunRequest<'_>,
-    nodes: Vec<Node>,
-    start: Start,
-    mut interrupts: watch::Receiver<u32>,
-    consumer: &mut dyn Consumer,
-) -> Totals {
-    let (merged, incoming) = unbounded_channel();
-    let mut active = Vec::with_capacity(nodes.len());
-    let mut forwarders = Vec::with_capacity(nodes.len());
-    let mut ready = Vec::with_capacity(nodes.len());
-    let same = alias::warnings(&nodes);
-    for (place, node) in nodes.into_iter().enumerate() {
-        ready.push(EventKind::NodeReady {
-            node: node.spec.name.clone(),
-            clock: node.clock(),
-            facts: Box::new(node.facts),
-            here: node.spec.launcher == Launcher::Local,
-        });
-        let merged = merged.clone();
-        let mut events: Events = node.events;
-        forwarders.push(tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                if merged.send(Incoming::Agent(place, event)).is_err() {
-                    return;
-                }
-            }
-        }));
-        active.push(ActiveNode {
-            name: node.spec.name,
-            place: node.rank as usize,
-            is_local: node.spec.launcher == Launcher::Local
-                && request.plan.environment.container().is_none(),
-            session: node.session,
-            lost: None,
-            trees: BTreeSet::new(),
-        });
-    }
-    let mut heard = start.interrupts;
-    tokio::spawn(async move {
-        loop {
-            while heard < *interrupts.borrow_and_update() {
-                heard += 1;
-                if merged.send(Incoming::Interrupt).is_err() {
-                    return;
-                }
-            }
-            if interrupts.changed().await.is_err() {
-                return;
+    /// Takes in what came from a node between groups: it may be lost.
+    fn look_after(&mut self, host: &mut Active) {
+        if host.lost.is_none()
+            && let Some(reason) = host.catch_up()
+        {
+            host.lost = Some(reason.clone());
+            if !host.told_lost {
+                self.tell(EventKind::NodeLost {
+                    node: host.name().clone(),
+                    reason,
+                });
             }
         }
-    });
-    let mut context = Context {
-        request,
-        places: active
+        // What befell a container of it is over with the group.
+        host.told_lost = host.lost.is_some();
+    }
+
+    /// Runs a group in containers.
+    async fn inside(
+        &mut self,
+        group: &Group<'_>,
+        container: &ContainerPlan,
+        hosts: Vec<Active>,
+    ) -> Vec<Active> {
+        let wanted = environment::Request {
+            plan: self.request.plan,
+            container,
+            group: group.number,
+            trees: self.request.trees,
+            tolerant: self.request.tolerant,
+        };
+        let gone = hosts.iter().filter(|host| host.lost.is_some()).count();
+        let is_worth_it = gone < hosts.len() && self.any_can_run(group, gone);
+        let mut below: Vec<Host> = hosts.into_iter().map(Host::new).collect();
+        let mut nodes = Vec::new();
+        if is_worth_it {
+            let mut steps = self.steps(group.number);
+            nodes = environment::enter(&wanted, &mut below, &mut steps).await;
+            self.interrupted = steps.interrupted;
+            self.tell_ready(&nodes, true);
+        }
+        let failures = failures(&below, nodes.is_empty());
+        let (nodes, urgent) = self.rounds(group, nodes, &mut below, gone, failures).await;
+        if is_worth_it {
+            for node in nodes.iter().filter(|node| node.lost.is_some()) {
+                let mut hosts = below.iter_mut().map(|host| &mut host.active);
+                if let Some(host) = hosts.find(|host| host.place() == node.place()) {
+                    host.told_lost = true;
+                }
+            }
+            // A container that stays keeps its channel: nothing tells that its agent has heard.
+            let patience = if urgent || container.keep {
+                AT_ONCE
+            } else {
+                LEAVING
+            };
+            leave(nodes, patience).await;
+            let mut steps = self.steps(group.number);
+            environment::leave(&wanted, &mut below, &mut steps).await;
+            self.interrupted = steps.interrupted;
+        }
+        below.into_iter().map(|host| host.active).collect()
+    }
+
+    /// True if it is of any use to make containers for these rounds.
+    fn any_can_run(&self, group: &Group<'_>, gone: usize) -> bool {
+        let cases = group
+            .rounds
             .iter()
-            .enumerate()
-            .map(|(place, node)| (node.name.clone(), place))
-            .collect(),
-        nodes: active,
-        incoming,
-        consumer,
-        interrupts: start.interrupts,
-        next_task: start.next_task,
-        failures: start.failures,
-    };
-    for event in ready.into_iter().chain(same) {
-        context.tell(event);
+            .map(|&place| &self.request.plan.cases[place]);
+        let mut able = cases.filter(|case| {
+            let spans = case.spec.nodes == NodeScope::All;
+            case.runs() && (gone == 0 || (self.request.tolerant && !spans))
+        });
+        *self.interrupts.borrow() == 0 && able.next().is_some()
     }
-    let mut totals = Totals::default();
-    for &index in request.rounds {
-        let case = &request.plan.cases[index];
-        match one_round(&mut context, index, case).await {
-            Outcome::Passed => totals.passed += 1,
-            Outcome::Unsupported { .. } if !case.named => totals.unsupported += 1,
-            _ => totals.failed += 1,
+
+    /// Runs the rounds of a group on these nodes. Gives the nodes back, and tells whether the user asked to stop at
+    /// once.
+    async fn rounds(
+        &mut self,
+        group: &Group<'_>,
+        nodes: Vec<Active>,
+        below: &mut [Host],
+        gone: usize,
+        failures: Option<Failures>,
+    ) -> (Vec<Active>, bool) {
+        let mut context = Context::new(
+            self.request,
+            group.number,
+            nodes,
+            below,
+            &mut *self.consumer,
+            self.interrupts.clone(),
+            self.interrupted,
+        );
+        context.gone = gone;
+        context.failures = failures;
+        for &index in &group.rounds {
+            let case = &self.request.plan.cases[index];
+            match one_round(&mut context, index, case).await {
+                Outcome::Passed => self.totals.passed += 1,
+                Outcome::Unsupported { .. } if !case.named => self.totals.unsupported += 1,
+                _ => self.totals.failed += 1,
+            }
+        }
+        context.catch_up();
+        let urgent = context.is_urgent();
+        self.interrupted = context.interrupted;
+        (context.nodes, urgent)
+    }
+
+    /// Tells of nodes on which rounds are about to run. `series` is true if their monitors may record others than what
+    /// is known of them.
+    fn tell_ready(&mut self, nodes: &[Active], series: bool) {
+        let there = || nodes.iter().filter(|node| node.lost.is_none());
+        for active in there() {
+            let node = &active.node;
+            if series {
+                self.consumer.take(&Emission::Series {
+                    node: active.name(),
+                    series: &node.series,
+                    absent: &node.absent,
+                });
+            }
+            self.tell(EventKind::NodeReady {
+                node: active.name().clone(),
+                clock: node.clock(),
+                facts: Box::new(node.facts.clone()),
+                here: node.spec.launcher == Launcher::Local,
+            });
+        }
+        for message in alias::warnings(there().map(|active| &active.node)) {
+            if self.told_alike.insert(message.clone()) {
+                self.tell(EventKind::Warning { message });
+            }
         }
     }
-    context.catch_up();
-    totals.interrupts = context.interrupts;
-    // A container that stays keeps its channel: nothing tells that its agent has heard.
-    let stays = request
-        .plan
-        .environment
-        .container()
-        .is_some_and(|plan| plan.keep);
-    let patience = if context.is_urgent() || stays {
-        AT_ONCE
-    } else {
-        LEAVING
-    };
-    leave(context.nodes, forwarders, patience).await;
-    totals
+
+    fn steps(&mut self, group: u32) -> Steps<'_> {
+        Steps {
+            consumer: &mut *self.consumer,
+            group,
+            interrupts: self.interrupts.clone(),
+            interrupted: self.interrupted,
+        }
+    }
+
+    fn tell(&mut self, what: EventKind) {
+        self.consumer
+            .take(&Emission::Event(&Event { at: now(), what }));
+    }
+}
+
+/// The step that failed first, by the order of the nodes, as the end of a case.
+fn failures(hosts: &[Host], all: bool) -> Option<Failures> {
+    let mut failed = hosts
+        .iter()
+        .filter_map(|host| Some((host.active.name(), host.failure()?)));
+    let (node, (step, error)) = failed.next()?;
+    Some(Failures {
+        outcome: Outcome::Failed {
+            node: node.clone(),
+            stage: Stage::Launch,
+            cause: Cause::Environment {
+                step,
+                reason: error.reason.clone(),
+            },
+            also: failed.map(|(node, _)| node.clone()).collect(),
+        },
+        tail: error.tail.clone(),
+        all,
+    })
 }
 
 /// Tells all agents to leave, and waits for them together.
-async fn leave(
-    nodes: Vec<ActiveNode>,
-    forwarders: Vec<tokio::task::JoinHandle<()>>,
-    patience: Duration,
-) {
+async fn leave(nodes: Vec<Active>, patience: Duration) {
     for node in &nodes {
-        node.session.send(ToAgent::Shutdown);
+        node.send(ToAgent::Shutdown);
     }
-    let all_left = async {
-        for forwarder in forwarders {
-            // A forwarder ends with its session's last event.
-            drop(forwarder.await);
-        }
-    };
-    drop(tokio::time::timeout(patience, all_left).await);
-}
-
-async fn one_round(context: &mut Context<'_>, index: usize, case: &PlannedCase) -> Outcome {
-    context.catch_up();
-    let spans = case.spec.nodes == NodeScope::All;
-    let lost = context
-        .nodes
-        .iter()
-        .filter(|node| node.lost.is_some())
-        .count();
-    let stops = lost > 0 && (spans || !context.request.tolerant || lost == context.nodes.len());
-    let broken = context
-        .failures
-        .as_ref()
-        .filter(|failures| failures.all || spans || !context.request.tolerant)
-        .map(|failures| (failures.outcome.clone(), failures.tail.clone()));
-    let mut tail = Vec::new();
-    let outcome = if context.interrupts > 0 {
-        Outcome::NotRun
-    } else if let Some((outcome, last_lines)) = broken {
-        tail = last_lines;
-        outcome
-    } else if stops {
-        Outcome::NotRun
-    } else if let Some(feature) = case.unsupported.clone() {
-        Outcome::Unsupported { feature }
-    } else if let Some(reason) = case.skipped.clone() {
-        Outcome::Skipped { reason }
-    } else {
-        return CaseRun::new(context, index, case).await_end().await;
-    };
-    context.tell(EventKind::CaseEnded {
-        case: case.name().clone(),
-        round: case.round,
-        outcome: outcome.clone(),
-        seconds: 0.0,
-        tail,
-    });
-    outcome
+    let deadline = Instant::now() + patience;
+    for mut node in nodes {
+        let closed = async { while node.node.events.next().await.is_some() {} };
+        let _ = tokio::time::timeout_at(deadline, closed).await;
+    }
 }

@@ -4,7 +4,7 @@ mod trouble;
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage, Timestamp};
+use flagperf_model::{Cause, Limits, NodeName, Outcome, Stage, StepKind, Timestamp};
 use flagperf_wire::ProcessEnd;
 
 use trouble::Trouble;
@@ -44,6 +44,8 @@ pub(crate) enum Blow {
     Lost(NodeName, String),
     /// The agent of a node refused the task, for this reason.
     Refused(NodeName, String),
+    /// What the case needs on a node could not be made ready, for this reason.
+    Unready(NodeName, String),
     /// The user wants to stop.
     Aborted,
     /// A node's task reached its timeout.
@@ -138,6 +140,15 @@ fn struck(blow: &Blow, limits: &Limits) -> Outcome {
             node,
             stage: Stage::Launch,
             cause: Cause::Agent { reason },
+            also: Vec::new(),
+        },
+        Blow::Unready(node, reason) => Outcome::Failed {
+            node,
+            stage: Stage::Launch,
+            cause: Cause::Environment {
+                step: StepKind::PrepareCase,
+                reason,
+            },
             also: Vec::new(),
         },
         Blow::TimedOut => Outcome::TimedOut {

@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Remove a container if it belongs to a run (started by an agent)
     #[command(hide = true)]
     RemoveContainer(RemoveArgs),
+    /// Drop the page cache of this machine (started by an agent)
+    #[command(hide = true)]
+    DropCaches,
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),

@@ -214,8 +214,19 @@ impl Progress {
                     &format!("{} node {node} is lost: {}", "error:".red(), clean(reason)),
                 );
             }
-            EventKind::StepStarted { step } if !self.on_terminal => {
-                self.say(event.at, &format!("{step}: started"));
+            EventKind::StepStarted { step, group } => {
+                if *step == StepKind::PrepareCase
+                    && let Some(current) = &mut self.current
+                {
+                    current.phase = "making ready";
+                }
+                if !self.on_terminal {
+                    let group = match group {
+                        1 => String::new(),
+                        group => format!(" (group {group})"),
+                    };
+                    self.say(event.at, &format!("{step}{group}: started"));
+                }
             }
             EventKind::StepEnded {
                 step,
@@ -224,6 +235,11 @@ impl Progress {
                 seconds,
                 ..
             } if *step != StepKind::StopContainer || what.contains("left running") => {
+                if *step == StepKind::PrepareCase
+                    && let Some(current) = &mut self.current
+                {
+                    current.phase = "running";
+                }
                 self.say(
                     event.at,
                     &format!("{node}: {step}: {} ({seconds:.1} s)", clean(what)),
@@ -252,7 +268,6 @@ impl Progress {
             | EventKind::Live { .. }
             | EventKind::Note { .. }
             | EventKind::MonitorStopped { .. }
-            | EventKind::StepStarted { .. }
             | EventKind::StepEnded { .. }
             | EventKind::Interrupted { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! The nodes under a round of a case: on which of them it can run, and with which processes.
 
 use flagperf_model::{
-    CaseSpec, MachineFacts, NodeName, NodeScope, NodeSpec, Plan, PlannedCase, RunId,
+    CaseSpec, Entry, MachineFacts, NodeName, NodeScope, NodeSpec, Plan, PlannedCase, RunId,
 };
 
 use crate::PlanNode;
@@ -77,6 +77,11 @@ pub fn replan(
 impl Ground<'_> {
     /// Fills in where a round runs and with which processes, or why it does not.
     pub(crate) fn place(&self, case: &mut PlannedCase) {
+        if let Entry::Tree(tree) = &case.spec.entry {
+            let tree = tree.clone();
+            crate::tree::place(self, case, &tree);
+            return;
+        }
         let mut layouts = Vec::new();
         let mut left_out = Vec::new();
         for (rank, node, facts) in present(self.nodes) {

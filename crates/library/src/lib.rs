@@ -1,7 +1,7 @@
 //! Case libraries: where cases come from, how a request becomes a plan, and how what a case
 //! prints becomes measurements.
 //!
-//! The only thing read is the directory of cases that a caller names; nothing is started, awaited
+//! The only things read are the directories of cases and trees that a caller names; nothing is started, awaited
 //! or printed, and the environment is not looked at. How a plan is carried out is the engine's
 //! business.
 
@@ -23,6 +23,7 @@ mod select;
 mod size;
 mod sound;
 mod threads;
+mod tree;
 
 pub use catalogue::{Library, LibraryError, LibraryErrors, parse_case};
 pub use classic::{ClassicResult, parse_result_line};
@@ -32,3 +33,8 @@ pub use params::{CaseParams, ParamError, ParamErrors, parse_params};
 pub use plan::{PlanError, PlanErrors, PlanNode, PlanRequest, plan};
 pub use select::{SelectError, SelectProblem};
 pub use size::{SizeError, format_size, parse_size};
+pub use tree::{
+    Adaptation, Configuration, FindError, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors,
+    TreeImage, TreeKind, TreeProblem, TreeRequest, TreeSettings, WantedCase, find_suite,
+    find_suites, image_of, resolve_cases,
+};

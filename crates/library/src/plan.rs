@@ -285,6 +285,10 @@ fn planned(
         left_out: Vec::new(),
         directory: directory.map(|path| path.to_string_lossy().into_owned()),
         named: !request.names.is_empty(),
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
+        remarks: Vec::new(),
     };
     ground.place(&mut case);
     case
@@ -292,7 +296,7 @@ fn planned(
 
 fn limits(request: &PlanRequest<'_>, spec: &CaseSpec) -> Limits {
     let default = match &spec.entry {
-        Entry::Argv(_) => PROGRAM_TIMEOUT_S,
+        Entry::Argv(_) | Entry::Tree(_) => PROGRAM_TIMEOUT_S,
         Entry::Kernel(kernel) => {
             let measuring = request.duration_s * DURATIONS + SETUP_S;
             if kernel == "memory-capacity" {
@@ -323,6 +327,6 @@ fn expected(request: &PlanRequest<'_>, spec: &CaseSpec) -> Option<f64> {
         Entry::Kernel(kernel) if kernel != "memory-capacity" => {
             Some(request.duration_s + OVERHEAD_S)
         }
-        Entry::Kernel(_) | Entry::Argv(_) => None,
+        Entry::Kernel(_) | Entry::Argv(_) | Entry::Tree(_) => None,
     }
 }

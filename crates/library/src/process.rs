@@ -81,8 +81,10 @@ pub(crate) fn tasks(
                 node_rank: *place as u32,
                 directory: format!("{}/{round_part}{}_noderank{place}", spec.name, node.name),
                 log: "benchmark.log.txt".to_owned(),
+                rank_logs: BTreeMap::new(),
                 processes,
                 case_directory: case.directory.clone(),
+                copy: None,
             }
         })
         .collect()
@@ -123,6 +125,8 @@ fn argv(ground: &Ground<'_>, case: &PlannedCase) -> Vec<String> {
             .iter()
             .map(|argument| substitute(argument, &case.params))
             .collect(),
+        // Those have another contract and are planned apart.
+        Entry::Tree(_) => Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaseName, MetricName, Unit};
+use crate::{CaseName, MetricName, TreeCase, Unit};
 
 /// A kind of case with its own contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +91,8 @@ pub enum Entry {
     Kernel(String),
     /// An argument vector, run in the case's directory. `{param.NAME}` becomes a parameter's value.
     Argv(Vec<String>),
+    /// A case of a FlagPerf tree, by the contract of its suite.
+    Tree(Box<TreeCase>),
 }
 
 /// The type and range of a parameter.

@@ -1,4 +1,4 @@
-//! Container mode: what is made on a node before the first case, and taken away after the last.
+//! Container mode: what is made on a node before cases, and taken away after them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The container that a run makes on every node.
+use crate::CaseName;
+
+/// A container that a run makes on every node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerPlan {
     /// The engine; absent means the first that the node has.
@@ -167,7 +169,7 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// A command that makes a container ready.
+/// A command that makes a container, or a case, ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetupCommand {
     /// The argument vector.
@@ -175,14 +177,15 @@ pub struct SetupCommand {
     /// Variables for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// The directory on the controller that it runs in a copy of.
+    /// The directory on the controller that it runs in a copy of; absent for where a container's first process runs,
+    /// and for a case's command for where the processes of its task do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// It is ended when it has run this long, in seconds.
     pub timeout_s: u32,
 }
 
-/// The steps of container mode, in their order. They are absent where the nodes are containers already.
+/// A step on the way to a case. Those of container mode are absent where the nodes are containers already.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -194,13 +197,15 @@ pub enum StepKind {
     StartContainer,
     /// The commands that make it ready are run.
     ConfigureContainer,
+    /// The commands that make a case ready are run.
+    PrepareCase,
     /// The container is ended and removed.
     StopContainer,
 }
 
 impl StepKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
+    /// Those of container mode, in their order.
+    pub const OF_CONTAINERS: [Self; 4] = [
         Self::PrepareImage,
         Self::StartContainer,
         Self::ConfigureContainer,
@@ -213,6 +218,7 @@ impl StepKind {
             Self::PrepareImage => "prepare-image",
             Self::StartContainer => "start-container",
             Self::ConfigureContainer => "configure-container",
+            Self::PrepareCase => "prepare-case",
             Self::StopContainer => "stop-container",
         }
     }
@@ -224,6 +230,7 @@ impl fmt::Display for StepKind {
             Self::PrepareImage => "prepare image",
             Self::StartContainer => "start container",
             Self::ConfigureContainer => "configure container",
+            Self::PrepareCase => "prepare case",
             Self::StopContainer => "stop container",
         })
     }
@@ -256,6 +263,12 @@ pub enum StepOutcome {
 pub struct StepRecord {
     /// Which.
     pub step: StepKind,
+    /// For which group of rounds with the same container, from 1.
+    #[serde(default = "first_group", skip_serializing_if = "is_first_group")]
+    pub group: u32,
+    /// For which case, if it was for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseName>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// How it ended.
@@ -263,4 +276,15 @@ pub struct StepRecord {
     /// The file with what it printed, relative to the run directory; absent if it printed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+}
+
+/// The number of a group where none is told: the first.
+pub(crate) fn first_group() -> u32 {
+    1
+}
+
+/// True for the number that is not told.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+pub(crate) fn is_first_group(group: &u32) -> bool {
+    *group == first_group()
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::container::{first_group, is_first_group};
 use crate::{
     BadNode, CaseName, ClockOffset, Environment, MachineFacts, Measurement, MetricName,
     MonitorCost, NodeName, Outcome, RunId, StartSkew, StepKind, StepOutcome, Timestamp, Unit,
@@ -47,7 +48,7 @@ pub enum EventKind {
         directory: String,
         /// How many rounds of cases there are.
         cases: u32,
-        /// In what environment they are executed.
+        /// In what environment those are executed that bring no container of their own.
         #[serde(default)]
         environment: Environment,
         /// How that was decided, in words, where the environment of the program had a say.
@@ -97,15 +98,21 @@ pub enum EventKind {
         /// What is known.
         reason: String,
     },
-    /// A step of container mode began on all nodes.
+    /// A step on the way to cases began on all nodes.
     StepStarted {
         /// Which.
         step: StepKind,
+        /// For which group of rounds with the same container, from 1.
+        #[serde(default = "first_group", skip_serializing_if = "is_first_group")]
+        group: u32,
     },
-    /// A step of container mode ended on a node.
+    /// Such a step ended on a node.
     StepEnded {
         /// Which.
         step: StepKind,
+        /// For which group of rounds with the same container, from 1.
+        #[serde(default = "first_group", skip_serializing_if = "is_first_group")]
+        group: u32,
         /// The node.
         node: NodeName,
         /// How.

@@ -11,6 +11,7 @@ mod container;
 mod event;
 mod facts;
 mod fold;
+mod group;
 mod ids;
 mod measurement;
 mod node;
@@ -22,6 +23,7 @@ mod secret;
 mod series;
 mod spread;
 mod time;
+mod tree;
 mod unit;
 
 pub use case::{
@@ -35,6 +37,7 @@ pub use container::{
 pub use event::{Event, EventKind, Phase};
 pub use facts::{CacheFacts, CgroupFacts, CpuFacts, MachineFacts, MemoryFacts, NumaNode};
 pub use fold::fold;
+pub use group::Group;
 pub use ids::{CaseName, MetricName, NameError, NodeName, RunId};
 pub use measurement::{Measurement, Verification, Window};
 pub use node::{BadNode, ClockOffset, Environment, Launcher, NodeSpec, ProgramSource, SshTarget};
@@ -46,4 +49,7 @@ pub use secret::{CONCEALED, concealed, concealed_words, is_secret};
 pub use series::{Absent, SampleBlock, Scope, SeriesDecl, SeriesKind};
 pub use spread::{Spread, median};
 pub use time::Timestamp;
+pub use tree::{
+    COPY, OUT, PrivateCopy, Remark, RemarkKind, StartProgram, TreeCase, TreeFiles, TreeProgram,
+};
 pub use unit::Unit;

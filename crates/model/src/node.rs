@@ -96,7 +96,7 @@ impl Environment {
     pub fn skipped_steps(&self) -> &'static [StepKind] {
         match self {
             Self::Host | Self::Container(_) => &[],
-            Self::InContainer => &StepKind::ALL,
+            Self::InContainer => &StepKind::OF_CONTAINERS,
         }
     }
 

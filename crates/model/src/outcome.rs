@@ -65,7 +65,7 @@ pub enum Cause {
     },
     /// The case ended well but reported nothing.
     NoResult,
-    /// Its container could not be made ready.
+    /// What it runs in could not be made ready: its container, or what it needs there.
     Environment {
         /// The step that failed.
         step: StepKind,

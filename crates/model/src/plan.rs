@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaseName, CaseSpec, Environment, NodeName, NodeSpec, ParamValue, RunId};
+use crate::{
+    CaseName, CaseSpec, ContainerPlan, Environment, NodeName, NodeSpec, ParamValue, PrivateCopy,
+    Remark, RunId, SetupCommand,
+};
 
 /// Everything a run will do, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +17,7 @@ pub struct Plan {
     pub run: RunId,
     /// The nodes, by rank.
     pub nodes: Vec<NodeSpec>,
-    /// In what environment the cases are executed.
+    /// In what environment the cases are executed that bring no container of their own.
     #[serde(default)]
     pub environment: Environment,
     /// What is recorded meanwhile.
@@ -64,8 +67,22 @@ pub struct PlannedCase {
     /// The directory of the case on the controller, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The container that it runs in; absent for the plan's own environment. Rounds that follow each other and have
+    /// the same share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<ContainerPlan>>,
+    /// Commands that make each of its nodes ready before its processes start, in their order. In a container they run
+    /// in it. One that went well is not run again for a later round in the same place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<SetupCommand>,
+    /// True if the page cache of each of its nodes is dropped before its processes start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_caches: bool,
     /// True if the user asked for this case by name.
     pub named: bool,
+    /// What whoever reads its result should know of how it measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
     /// What runs on each node.
     pub tasks: Vec<NodeTask>,
 }
@@ -74,6 +91,11 @@ impl PlannedCase {
     /// The case's name.
     pub fn name(&self) -> &CaseName {
         &self.spec.name
+    }
+
+    /// True if its processes are to be started: nothing is known that stands against it.
+    pub fn runs(&self) -> bool {
+        self.unsupported.is_none() && self.skipped.is_none()
     }
 }
 
@@ -100,14 +122,22 @@ pub struct NodeTask {
     pub node_rank: u32,
     /// Where the task's files go, relative to the run directory.
     pub directory: String,
-    /// Name of the file in that directory that receives the output.
+    /// Name of the file in that directory that receives the output of every rank that has none in
+    /// `rank_logs`.
     pub log: String,
+    /// Files in that directory for the output of single ranks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rank_logs: BTreeMap<u32, String>,
     /// The processes, one a rank.
     pub processes: Vec<ProcessSpec>,
     /// The directory on the controller that the processes run in, if they need one. A node that is not
     /// this machine gets a copy of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case_directory: Option<String>,
+    /// If present, every node, this machine too, gets a private copy of `case_directory` that differs
+    /// from it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<PrivateCopy>,
 }
 
 /// One process, exactly as it will be started.
@@ -115,13 +145,15 @@ pub struct NodeTask {
 pub struct ProcessSpec {
     /// Its rank: in the whole case if that spans its nodes, else on its node.
     pub rank: u32,
-    /// The argument vector; the first element is the program, or [`OWN_PROGRAM`].
+    /// The argument vector; the first element is the program, or [`OWN_PROGRAM`]. [`crate::COPY`] and
+    /// [`crate::OUT`] in it become paths on the node where the task has a private copy.
     pub argv: Vec<String>,
-    /// Variables set on top of the agent's environment. What looks secret is recorded as `***`.
+    /// Variables set on top of the agent's environment. [`crate::COPY`] and [`crate::OUT`] in their values
+    /// become paths on the node. What looks secret is recorded as `***`.
     #[serde(serialize_with = "crate::secret::variables")]
     pub env: BTreeMap<String, String>,
-    /// The working directory; absent means the copy of the task's `case_directory` on the node, or
-    /// the agent's own where there is none.
+    /// The working directory; a relative path stands in the copy of the task's `case_directory` on the
+    /// node. Absent means that copy itself, or the agent's own directory where there is none.
     pub cwd: Option<String>,
     /// The cores it is pinned to; empty means not pinned.
     pub cpus: Vec<u32>,

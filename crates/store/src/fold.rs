@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use flagperf_model::{
-    CaseName, CaseResult, Event, EventKind, NodeName, NodeRecord, Outcome, Phase, RunRecord,
-    RunState, StepKind, StepRecord, Timestamp, Window,
+    CaseName, CaseResult, Event, EventKind, NodeName, NodeRecord, Outcome, Phase, PlannedCase,
+    RunRecord, RunState, StepKind, StepRecord, Timestamp, Window,
 };
 
 /// Why a round is lost that has a beginning and no end.
@@ -33,9 +33,39 @@ struct Open {
     ends: Vec<Timestamp>,
 }
 
-/// The file with what a step of container mode printed, relative to the run directory.
-pub(crate) fn step_log(node: &NodeName, rank: u32, step: StepKind) -> String {
-    format!("container/{node}_noderank{rank}/{}.log", step.slug())
+/// Name of the file in a task's directory with what its setup commands printed.
+const SETUP_LOG: &str = "setup.log.txt";
+
+/// The file with what a step printed on a node, relative to the run directory. `open` is the round that runs, as the
+/// plan has it.
+pub(crate) fn step_log(
+    node: &NodeName,
+    rank: u32,
+    step: StepKind,
+    group: u32,
+    open: Option<&PlannedCase>,
+) -> String {
+    let of_task = || open?.tasks.iter().find(|task| task.node_rank == rank);
+    let place = match step {
+        StepKind::PrepareCase => of_task().map(|task| format!("{}/{SETUP_LOG}", task.directory)),
+        _ => None,
+    };
+    // Most runs have one group, and the classic place.
+    let group = match group {
+        1 => String::new(),
+        group => format!("group{group}/"),
+    };
+    place.unwrap_or_else(|| format!("container/{group}{node}_noderank{rank}/{}.log", step.slug()))
+}
+
+/// A round in the plan of a record.
+pub(crate) fn planned<'a>(
+    record: &'a RunRecord,
+    case: &CaseName,
+    round: u32,
+) -> Option<&'a PlannedCase> {
+    let mut cases = record.plan.cases.iter();
+    cases.find(|planned| planned.name() == case && planned.round == round)
 }
 
 impl Fold {
@@ -173,15 +203,25 @@ impl Fold {
             ),
             EventKind::StepEnded {
                 step,
+                group,
                 node,
                 outcome,
                 seconds,
                 printed,
             } => {
-                let of_node = node_of(record, node);
-                let log = printed.then(|| step_log(&of_node.name, of_node.rank, *step));
-                of_node.steps.push(StepRecord {
+                let rank = node_of(record, node).rank;
+                let open = self.open.as_ref().map(|open| &open.result);
+                let log = printed.then(|| {
+                    let open = open.and_then(|open| planned(record, &open.case, open.round));
+                    step_log(node, rank, *step, *group, open)
+                });
+                let case = open
+                    .filter(|_| *step == StepKind::PrepareCase)
+                    .map(|open| open.case.clone());
+                node_of(record, node).steps.push(StepRecord {
                     step: *step,
+                    group: *group,
+                    case,
                     seconds: *seconds,
                     outcome: outcome.clone(),
                     log,

@@ -20,12 +20,16 @@ impl Level {
     }
 }
 
-fn step_number(step: StepKind) -> usize {
-    StepKind::ALL
-        .iter()
+/// How the beginning of a step is told: those of container mode have numbers.
+fn begun(step: StepKind, group: u32) -> String {
+    let mut steps = StepKind::OF_CONTAINERS.iter();
+    let number = steps
         .position(|one| *one == step)
-        .unwrap_or(0)
-        + 1
+        .map_or_else(String::new, |place| format!("{}) ", place + 1));
+    match group {
+        1 => format!("{number}{step}..."),
+        group => format!("{number}{step} (group {group})..."),
+    }
 }
 
 /// The lines that an event is worth. `first` is true for the first case of a run.
@@ -72,7 +76,7 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             );
             lines
         }
-        EventKind::StepStarted { step } => info(format!("{}) {step}...", step_number(*step))),
+        EventKind::StepStarted { step, group } => info(begun(*step, *group)),
         EventKind::StepEnded {
             step,
             node,

@@ -20,7 +20,7 @@ use flagperf_model::{
 use crate::clock::Clock;
 use crate::create::CreateError;
 use crate::disk::{Appender, Disk, Durability, Weight};
-use crate::fold::{Fold, node_at, node_of, step_log, warn};
+use crate::fold::{Fold, node_at, node_of, planned, step_log, warn};
 use crate::lock::Lock;
 use crate::readable::{self, Level};
 use crate::task::{TaskFiles, inside};
@@ -57,8 +57,8 @@ pub struct Recorder {
     saved: Vec<u8>,
     /// True if nodes have told about themselves since.
     nodes_changed: bool,
-    /// What steps of container mode print on nodes, while they do.
-    steps: BTreeMap<(u32, StepKind), Appender>,
+    /// What steps print on nodes, by the file that gets it.
+    steps: BTreeMap<String, Appender>,
     /// Held until the end, so that nobody takes up a run that is going on.
     _lock: Lock,
 }
@@ -186,6 +186,8 @@ impl Recorder {
                 if let Some(index) = ended {
                     self.close_case(index);
                 }
+                // Those that get more are opened again.
+                self.steps.clear();
                 self.events.sync(&mut self.disk);
                 self.save(Durability::Power);
             }
@@ -214,7 +216,8 @@ impl Recorder {
         self.disk.recover();
         let mut tasks = Vec::new();
         for task in &planned.tasks {
-            if !inside(&task.directory) || !inside(&task.log) {
+            let mut logs = std::iter::once(&task.log).chain(task.rank_logs.values());
+            if !inside(&task.directory) || !logs.all(|log| inside(log)) {
                 self.disk.problem(format!(
                     "`{}/{}` does not lie in the run directory and is not written",
                     task.directory, task.log
@@ -245,22 +248,27 @@ impl Recorder {
         }
     }
 
-    /// Appends what a step of container mode prints on a node.
-    pub fn step_output(&mut self, node_rank: u32, step: StepKind, chunk: &[u8]) {
+    /// Appends what a step prints on a node, for this group of rounds with the same container, or for the round that
+    /// runs.
+    pub fn step_output(&mut self, node_rank: u32, step: StepKind, group: u32, chunk: &[u8]) {
+        let node = self.record.nodes.iter().find(|one| one.rank == node_rank);
+        let Some(node) = node else {
+            return;
+        };
+        let open = self
+            .open
+            .as_ref()
+            .filter(|_| step == StepKind::PrepareCase)
+            .and_then(|open| planned(&self.record, &open.case, open.round));
+        let name = step_log(&node.name, node_rank, step, group, open);
         let disk = &mut self.disk;
-        let record = &self.record;
-        let appender = self.steps.entry((node_rank, step)).or_insert_with(|| {
-            let node = record.nodes.iter().find(|node| node.rank == node_rank);
-            let name = node.map_or_else(
-                || format!("container/noderank{node_rank}/{}.log", step.slug()),
-                |node| step_log(&node.name, node_rank, step),
-            );
-            if let Some(parent) = self.directory.join(&name).parent()
+        let appender = self.steps.entry(name).or_insert_with_key(|name| {
+            if let Some(parent) = self.directory.join(name).parent()
                 && let Err(error) = fs::create_dir_all(parent)
             {
-                disk.lost(&name, &error);
+                disk.lost(name, &error);
             }
-            Appender::open(disk, &name, Weight::Bulk)
+            Appender::open(disk, name, Weight::Bulk)
         });
         appender.append(disk, chunk);
     }
@@ -294,7 +302,7 @@ impl Recorder {
         let each = TAIL_LINES.div_ceil(tasks.len().max(1));
         let mut lines = Vec::new();
         for task in tasks {
-            let of_task: Vec<&str> = task.lines.tail().collect();
+            let of_task = task.tail();
             for line in &of_task[of_task.len().saturating_sub(each)..] {
                 lines.push(if several {
                     format!("{}: {line}", task.node)

@@ -1,6 +1,6 @@
 //! The files of one case on one node while it runs, and its result file afterwards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Component, Path};
 
@@ -115,32 +115,58 @@ enum Fetching {
     Impossible,
 }
 
+/// A file for output, of one rank or of several.
+#[derive(Debug)]
+struct Log {
+    name: String,
+    file: Appender,
+    lines: Lines,
+}
+
+impl Log {
+    fn open(disk: &mut Disk, directory: &str, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            file: Appender::open(disk, &format!("{directory}/{name}"), Weight::Bulk),
+            lines: Lines::default(),
+        }
+    }
+}
+
 /// Open files of a task.
 #[derive(Debug)]
 pub(crate) struct TaskFiles {
     pub(crate) node: NodeName,
     pub(crate) node_rank: u32,
     pub(crate) directory: String,
-    output: Appender,
-    pub(crate) lines: Lines,
+    /// The task's own log first.
+    logs: Vec<Log>,
+    /// Places of the logs of ranks that have one of their own.
+    of_rank: BTreeMap<u32, usize>,
     series: Vec<SeriesDecl>,
     samples: Option<(Writer, Appender)>,
     fetching: Fetching,
 }
 
 impl TaskFiles {
-    /// Opens the output file of a task whose directory exists.
+    /// Opens the output files of a task whose directory exists.
     pub(crate) fn open(disk: &mut Disk, task: &NodeTask, series: Vec<SeriesDecl>) -> Self {
+        let mut logs = vec![Log::open(disk, &task.directory, &task.log)];
+        let mut of_rank = BTreeMap::new();
+        for (rank, name) in &task.rank_logs {
+            let known = logs.iter().position(|log| log.name == *name);
+            let place = known.unwrap_or_else(|| {
+                logs.push(Log::open(disk, &task.directory, name));
+                logs.len() - 1
+            });
+            of_rank.insert(*rank, place);
+        }
         Self {
             node: task.node.clone(),
             node_rank: task.node_rank,
             directory: task.directory.clone(),
-            output: Appender::open(
-                disk,
-                &format!("{}/{}", task.directory, task.log),
-                Weight::Bulk,
-            ),
-            lines: Lines::default(),
+            logs,
+            of_rank,
             series,
             samples: None,
             fetching: Fetching::No,
@@ -148,8 +174,22 @@ impl TaskFiles {
     }
 
     pub(crate) fn output(&mut self, disk: &mut Disk, rank: u32, chunk: &[u8]) {
-        let ready = self.lines.take(rank, chunk);
-        self.output.append(disk, &ready);
+        let place = self.of_rank.get(&rank).copied().unwrap_or(0);
+        if let Some(log) = self.logs.get_mut(place) {
+            let ready = log.lines.take(rank, chunk);
+            log.file.append(disk, &ready);
+        }
+    }
+
+    /// The last lines of its output, log after log.
+    pub(crate) fn tail(&self) -> Vec<&str> {
+        self.logs.iter().flat_map(|log| log.lines.tail()).collect()
+    }
+
+    /// The classic result lines so far, log after log.
+    pub(crate) fn take_results(&mut self) -> Vec<String> {
+        let logs = self.logs.iter_mut();
+        logs.flat_map(|log| log.lines.take_results()).collect()
     }
 
     pub(crate) fn samples(&mut self, disk: &mut Disk, block: &SampleBlock) {
@@ -218,8 +258,10 @@ impl TaskFiles {
 
     /// Writes what is still waiting. True if there is a whole samples file.
     pub(crate) fn finish(&mut self, disk: &mut Disk) -> bool {
-        let rest = self.lines.finish();
-        self.output.append(disk, &rest);
+        for log in &mut self.logs {
+            let rest = log.lines.finish();
+            log.file.append(disk, &rest);
+        }
         self.samples.as_ref().is_some_and(|(_, file)| file.whole())
     }
 }

@@ -194,6 +194,16 @@ impl Events {
     pub async fn next(&mut self) -> Option<SessionEvent> {
         self.0.recv().await
     }
+
+    /// What has come already, if anything has.
+    pub fn try_next(&mut self) -> Option<SessionEvent> {
+        self.0.try_recv().ok()
+    }
+
+    /// Those of no session: nothing comes. They stand where others were taken from.
+    pub fn none() -> Self {
+        Self(unbounded_channel().1)
+    }
 }
 
 impl Session {

@@ -182,6 +182,19 @@ pub enum TaskDirectory {
     Path(String),
     /// In a copy of a directory that was [`Put`](ToAgent::Put).
     Tree(TreeId),
+    /// The same, and the copy is the session's own to write in: in the arguments, variables and directories of the
+    /// task's processes [`COPY`](flagperf_model::COPY) and [`OUT`](flagperf_model::OUT) become paths on the node.
+    Copy(TreeId),
+}
+
+impl TaskDirectory {
+    /// The directory that must have arrived before, if there is one.
+    pub fn tree(&self) -> Option<TreeId> {
+        match self {
+            Self::Any | Self::Path(_) => None,
+            Self::Tree(tree) | Self::Copy(tree) => Some(*tree),
+        }
+    }
 }
 
 /// How one process ended.

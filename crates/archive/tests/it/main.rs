@@ -1,5 +1,7 @@
-//! Packing and unpacking as users see it: trees that come back, and archives made to do harm.
+//! Packing and unpacking as users see it: trees that come back, changed or not, and archives made to do harm.
 
+#[cfg(test)]
+mod changes;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::stages::Stage;
 use super::{CaseRun, seconds};
-use crate::run::Incoming;
+use crate::context::Incoming;
 
 /// How long monitors may take to stop. A monitor's failure never changes a case's outcome.
 const MONITOR_STOP: Duration = Duration::from_secs(5);
@@ -28,26 +28,26 @@ impl CaseRun<'_, '_> {
     pub(super) async fn fetch(&mut self) {
         let grace = seconds(self.case.limits.grace_s);
         self.files_moved = Instant::now();
-        let mut stop_at = (self.context.interrupts > 0).then(|| Instant::now() + grace);
+        let mut stop_at = (self.context.interrupted > 0).then(|| Instant::now() + grace);
         loop {
             self.fetch_more();
             let fetching = self.stages.count(Stage::Fetching);
             if fetching == 0 {
                 return;
             }
-            let interrupts = self.context.interrupts;
+            let interrupts = self.context.interrupted;
             let patience = self.files_moved + NO_FILES;
             let deadline = stop_at.map_or(patience, |stop_at| stop_at.min(patience));
             let as_before = move |run: &Self| {
                 run.stages.count(Stage::Fetching) >= fetching
-                    && run.context.interrupts == interrupts
+                    && run.context.interrupted == interrupts
             };
             let heard = self.hear_while(deadline, as_before).await;
             if self.context.is_urgent() {
                 return self.files_are_incomplete("the user asked to stop at once");
             }
             if heard {
-                if self.context.interrupts > 0 {
+                if self.context.interrupted > 0 {
                     stop_at.get_or_insert(Instant::now() + grace);
                 }
                 continue;
@@ -69,7 +69,7 @@ impl CaseRun<'_, '_> {
         {
             if self.stages.is(place, Stage::Ended) {
                 let collect = ToAgent::Collect { task: self.task };
-                self.context.nodes[place].session.send(collect);
+                self.context.nodes[place].node.session.send(collect);
                 self.stages.set(place, Stage::Fetching);
                 room -= 1;
             }
@@ -87,7 +87,7 @@ impl CaseRun<'_, '_> {
         let mut nodes: Vec<String> = places
             .iter()
             .take(NAMED)
-            .map(|place| self.context.nodes[*place].name.to_string())
+            .map(|place| self.context.nodes[*place].name().to_string())
             .collect();
         if places.len() > NAMED {
             nodes.push(format!("{} more", places.len() - NAMED));
@@ -109,13 +109,13 @@ impl CaseRun<'_, '_> {
         let deadline = Instant::now() + MONITOR_STOP;
         while !self.sampling.is_empty() && !self.context.is_urgent() {
             let incoming = tokio::select! {
-                incoming = self.context.incoming.recv() => incoming,
+                incoming = self.context.next() => Some(incoming),
                 () = sleep_until(deadline) => None,
             };
             match incoming {
                 Some(Incoming::Agent(node, event)) => self.hear(node, event),
                 Some(Incoming::Interrupt) => {
-                    self.context.interrupted();
+                    self.context.heard_interrupt();
                 }
                 None => {
                     self.context.tell(EventKind::Warning {

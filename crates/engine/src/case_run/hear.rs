@@ -42,7 +42,7 @@ impl Begun {
 
 impl CaseRun<'_, '_> {
     pub(super) fn hear(&mut self, node: usize, event: SessionEvent) {
-        let name = self.context.nodes[node].name.clone();
+        let name = self.context.nodes[node].name().clone();
         match event {
             SessionEvent::Message(message) => self.message(node, &name, message),
             SessionEvent::Silent(seconds) => {
@@ -66,7 +66,7 @@ impl CaseRun<'_, '_> {
             // A directory is on its way, whichever task first needed it.
             FromAgent::Taken { .. } => self.nodes[node].progressed = Instant::now(),
             FromAgent::Started { task, mono_ns } if task == self.task => {
-                let session = &self.context.nodes[node].session;
+                let session = &self.context.nodes[node].node.session;
                 self.begun.add(&Beginning {
                     at: session.moment(mono_ns),
                     uncertainty_s: session.clock().uncertainty_s,
@@ -80,7 +80,7 @@ impl CaseRun<'_, '_> {
                         self.output(node, name, rank, &bytes);
                     }
                     // The bytes are written; as many more may come.
-                    self.context.nodes[node].session.send(ToAgent::Credit {
+                    self.context.nodes[node].node.session.send(ToAgent::Credit {
                         bytes: bytes.len() as u64,
                     });
                 }
@@ -97,7 +97,7 @@ impl CaseRun<'_, '_> {
                 rank,
                 end,
                 asked,
-                at: self.context.nodes[node].session.moment(mono_ns),
+                at: self.context.nodes[node].node.session.moment(mono_ns),
             }),
             FromAgent::TaskEnded {
                 task,
@@ -114,18 +114,18 @@ impl CaseRun<'_, '_> {
                 }
                 self.story.out_of_memory(name, oom_kills);
                 self.stop_monitor(node);
-                let since = self.context.nodes[node].session.moment(mono_ns);
+                let since = self.context.nodes[node].node.session.moment(mono_ns);
                 self.task_ended(name, end, since, strays, &unkillable);
             }
             FromAgent::Files { task, bytes } => {
                 if task == self.task {
                     self.files_moved = Instant::now();
                     self.context.consumer.take(&Emission::Files {
-                        node: self.context.nodes[node].place,
+                        node: self.context.nodes[node].place(),
                         bytes: &bytes,
                     });
                 }
-                self.context.nodes[node].session.send(ToAgent::Credit {
+                self.context.nodes[node].node.session.send(ToAgent::Credit {
                     bytes: bytes.len() as u64,
                 });
             }
@@ -137,7 +137,7 @@ impl CaseRun<'_, '_> {
             } if task == self.task => {
                 self.stages.set(node, Stage::Done);
                 self.context.consumer.take(&Emission::FilesEnded {
-                    node: self.context.nodes[node].place,
+                    node: self.context.nodes[node].place(),
                 });
                 self.context.tell(EventKind::Collected {
                     case: self.case.name().clone(),
@@ -156,7 +156,7 @@ impl CaseRun<'_, '_> {
                     *time = time.plus_nanos(self.nodes[node].correction_ns);
                 }
                 self.context.consumer.take(&Emission::Samples {
-                    node: self.context.nodes[node].place,
+                    node: self.context.nodes[node].place(),
                     block: &block,
                 });
             }
@@ -251,7 +251,7 @@ impl CaseRun<'_, '_> {
 
     fn output(&mut self, node: usize, name: &NodeName, rank: u32, bytes: &[u8]) {
         self.context.consumer.take(&Emission::Output {
-            node: self.context.nodes[node].place,
+            node: self.context.nodes[node].place(),
             rank,
             bytes,
         });
@@ -276,7 +276,7 @@ impl CaseRun<'_, '_> {
                 phase,
                 mono_ns,
             } => {
-                let at = self.context.nodes[node].session.moment(mono_ns);
+                let at = self.context.nodes[node].node.session.moment(mono_ns);
                 self.context.tell_at(
                     at,
                     EventKind::Phase {

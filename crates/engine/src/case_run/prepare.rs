@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use flagperf_model::EventKind;
 use flagperf_transport::now;
-use flagperf_wire::{TaskDirectory, ToAgent, TreeId};
+use flagperf_wire::ToAgent;
 use tokio::time::Instant;
 
 use super::CaseRun;
 use super::stages::Stage;
-use crate::emission::Emission;
+use crate::verdict::Blow;
 
 /// A node that makes ready for a task is given up when it has not got any further for this long. How long
 /// the copying of the case's directory takes in all is up to its size and the network.
@@ -18,48 +17,23 @@ const NO_PROGRESS: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 
 impl CaseRun<'_, '_> {
     /// Tells every node to make ready.
     pub(super) fn prepare(&mut self) {
-        self.context.consumer.take(&Emission::CaseBegins(self.case));
-        self.context.tell_at(
-            self.started,
-            EventKind::CaseStarted {
-                case: self.case.name().clone(),
-                round: self.case.round,
-                index: self.index as u32 + 1,
-                expected_s: self.case.expected_s,
-            },
-        );
-        for (node, lacks) in &self.case.left_out {
-            self.context.tell(EventKind::Warning {
-                message: format!("{} is not run on {node}: {lacks}", self.case.name()),
-            });
-        }
         let interval_ns = self.context.request.plan.monitor.interval_ns;
         let trees = self.context.request.trees;
         for (place, node) in self.context.nodes.iter_mut().enumerate() {
             let Some(planned) = self.tasks[place].filter(|_| node.lost.is_none()) else {
                 continue;
             };
-            let directory = match &planned.case_directory {
-                None => TaskDirectory::Any,
-                Some(path) if node.is_local => TaskDirectory::Path(path.clone()),
-                Some(path) => match trees
-                    .iter()
-                    .enumerate()
-                    .find(|(_, (known, _))| *known == path)
-                {
-                    Some((id, (_, packed))) => {
-                        let tree = TreeId(id as u32);
-                        if node.trees.insert(tree) {
-                            node.session.put(tree, packed.clone());
-                        }
-                        TaskDirectory::Tree(tree)
-                    }
-                    // Somebody who knows the node's files has put it there.
-                    None => TaskDirectory::Path(path.clone()),
-                },
+            let path = planned.case_directory.as_deref();
+            let directory = match node.directory(trees, path, planned.copy.as_ref()) {
+                Ok(directory) => directory,
+                Err(reason) => {
+                    let blow = Blow::Refused(node.name().clone(), reason);
+                    self.story.befell(now(), blow);
+                    continue;
+                }
             };
-            node.session.send(ToAgent::MonitorStart { interval_ns });
-            node.session.send(ToAgent::Prepare {
+            node.send(ToAgent::MonitorStart { interval_ns });
+            node.send(ToAgent::Prepare {
                 task: self.task,
                 directory,
             });

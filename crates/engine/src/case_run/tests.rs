@@ -13,7 +13,7 @@ use flagperf_model::{
 use flagperf_transport::Programs;
 use flagperf_wire::{Chunk, ClockAnchor, FromAgent, ProcessEnd, TaskEnd, TaskId, Timing, encode};
 
-use crate::{BringUp, Consumer, Emission, RunRequest, connect_all, run};
+use crate::{BringUp, Consumer, Emission, RunRequest, Trees, connect_all, run};
 
 const BUILD: [u8; 32] = [7; 32];
 const TASK: TaskId = TaskId(1);
@@ -154,8 +154,10 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         node_rank: rank as u32,
         directory: format!("x/{}", node.name),
         log: "log".to_owned(),
+        rank_logs: BTreeMap::new(),
         processes: Vec::new(),
         case_directory: None,
+        copy: None,
     });
     let case = PlannedCase {
         spec,
@@ -172,6 +174,10 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         skipped: None,
         left_out: Vec::new(),
         named: true,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
+        remarks: Vec::new(),
         directory: None,
         tasks: tasks.collect(),
     };
@@ -199,7 +205,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     let request = RunRequest {
         plan: &plan,
         rounds: &[0],
-        trees: &BTreeMap::new(),
+        trees: &Trees::default(),
         tolerant: false,
     };
     let (_interrupt, interrupts) = tokio::sync::mpsc::unbounded_channel();

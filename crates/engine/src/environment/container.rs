@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use flagperf_container as container;
 use flagperf_container::Labels;
-use flagperf_model::{ContainerPlan, EngineKind, NodeSpec, ProcessSpec, StepKind};
+use flagperf_model::{ContainerPlan, EngineKind, ProcessSpec, StepKind};
 use flagperf_transport::{Farewell, Terms, ThroughError};
-use flagperf_wire::{ChannelId, TaskDirectory, ToAgent, TreeId, UndoId};
+use flagperf_wire::{TaskDirectory, ToAgent, UndoId};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::desk::{Command, Desk};
 use super::image::{process, removal, removal_when_made};
-use super::{Host, StepError};
+use super::{Host, Request};
+use crate::active::Active;
+use crate::desk::Command;
 use crate::node::{Node, facts_of};
+use crate::setup;
+use crate::steps::{Means, StepError};
+use crate::trees::Trees;
 
-/// The first channel of a session leads into the container.
-const INTO: ChannelId = ChannelId(0);
-
-/// What is undone when the node's agent leaves without being told.
-const CONTAINER: UndoId = UndoId(2);
+/// What is undone when the node's agent leaves without being told, less the number of the group.
+const CONTAINER: u32 = 2;
 
 /// How long a container may take to start when nobody wants it any more, and to end and go when its agent has left.
 const GOING: Duration = Duration::from_secs(15);
@@ -33,14 +34,13 @@ const REMOVING_S: f64 = 30.0;
 /// The same when the user asked a second time to stop, in seconds.
 const REMOVING_AT_ONCE_S: f64 = 5.0;
 
-/// Lines of a command's output that are told when it fails.
-const TAIL: usize = 15;
-
 /// A container of the run.
 pub(super) struct Running {
     pub(super) engine: EngineKind,
     pub(super) name: String,
     run: String,
+    /// What removes it when its node's agent leaves.
+    undo: UndoId,
     /// How the engine's client ended, once it has: the container is gone then.
     farewell: Option<oneshot::Receiver<Option<Farewell>>>,
     /// True if the engine's client ended before there was an agent in the container.
@@ -52,13 +52,15 @@ pub(super) struct Running {
 /// Starts the container and brings up the agent in it.
 pub(super) async fn start(
     host: &mut Host,
-    plan: &ContainerPlan,
+    request: &Request<'_>,
     name: String,
     labels: Labels,
     terms: &Terms,
 ) -> Result<Node, StepError> {
+    let plan = request.container;
+    let undo = UndoId(CONTAINER + request.group);
     let engine = host.engine.unwrap_or(EngineKind::Docker);
-    let program = host.session.introduction().program.clone();
+    let program = host.active.node.session.introduction().program.clone();
     if program.contains(':') {
         return Err(StepError::plain(format!(
             "the program lies at `{program}` there, and engines take the `:` in it for the end of the path"
@@ -74,8 +76,8 @@ pub(super) async fn start(
         plan.keep,
     );
     if !plan.keep {
-        host.session.send(ToAgent::AtEnd {
-            undo: CONTAINER,
+        host.active.send(ToAgent::AtEnd {
+            undo,
             process: Some(process(removal_when_made(engine, &name, &labels.run))),
         });
     }
@@ -83,14 +85,16 @@ pub(super) async fn start(
         engine,
         name,
         run: labels.run,
+        undo,
         farewell: None,
         refused: false,
         stays: plan.keep,
     });
-    let opened = host
-        .session
+    let channel = host.active.channel();
+    let session = &host.active.node.session;
+    let opened = session
         .open_through(
-            INTO,
+            channel,
             ProcessSpec {
                 env: container::client_env(&plan.options),
                 ..process(run.argv())
@@ -116,12 +120,12 @@ pub(super) async fn start(
     if let Some(running) = &mut host.running {
         running.farewell = Some(through.farewell);
     }
-    let spec = NodeSpec::clone(&host.spec);
     facts_of(
-        spec,
-        host.rank,
+        host.active.node.spec.clone(),
+        host.active.node.rank,
         through.session,
         through.events,
+        terms,
         terms.patience,
     )
     .await
@@ -143,58 +147,28 @@ fn refused(run: &container::Invocation, error: ThroughError) -> StepError {
 
 /// Runs the commands that make the container ready.
 pub(super) async fn configure(
-    desk: &mut Desk<'_>,
+    node: &mut Active,
+    means: &Means,
     plan: &ContainerPlan,
-    trees: &std::collections::BTreeMap<String, std::sync::Arc<[u8]>>,
+    trees: &Trees,
 ) -> Result<String, StepError> {
-    const STEP: StepKind = StepKind::ConfigureContainer;
-    let mut sent: Vec<&String> = Vec::new();
     for command in &plan.setup {
         let directory = match &command.directory {
             None => TaskDirectory::Any,
-            Some(path) => {
-                let place = sent
-                    .iter()
-                    .position(|known| *known == path)
-                    .unwrap_or_else(|| {
-                        let packed = trees.get(path).cloned().unwrap_or_default();
-                        sent.push(path);
-                        desk.session
-                            .put(TreeId(super::SETUP_TREES + sent.len() as u32 - 1), packed);
-                        sent.len() - 1
-                    });
-                TaskDirectory::Tree(TreeId(super::SETUP_TREES + place as u32))
-            }
+            Some(path) => node
+                .directory_of_setup(trees, path)
+                .map_err(StepError::plain)?,
         };
-        let words = command.argv.join(" ");
-        let heading = format!("$ {words}\n").into_bytes();
-        let _ = desk.log.send((desk.place, STEP, heading)).await;
-        let (task, _) = desk.prepare(directory).await?;
-        let timeout_s = f64::from(command.timeout_s);
-        let answer = desk
-            .run_prepared(
-                task,
-                Command {
-                    argv: command.argv.clone(),
-                    env: command.env.clone(),
-                    timeout_s,
-                    step: Some(STEP),
-                },
-            )
-            .await?;
-        if !answer.is_good() {
-            let mut error =
-                StepError::plain(format!("`{words}` failed ({})", answer.status(timeout_s)));
-            let lines: Vec<&str> = answer.output.lines().collect();
-            let last = &lines[lines.len().saturating_sub(TAIL)..];
-            error.tail = last.iter().map(|line| (*line).to_owned()).collect();
-            return Err(error);
-        }
+        setup::run(
+            node,
+            means,
+            StepKind::ConfigureContainer,
+            command,
+            directory,
+        )
+        .await?;
     }
-    Ok(match plan.setup.len() {
-        1 => "1 command".to_owned(),
-        count => format!("{count} commands"),
-    })
+    Ok(setup::count(plan.setup.len()))
 }
 
 /// Returns when an engine had its time to start a container, or to see one off; soon after the user asked a second
@@ -216,9 +190,10 @@ pub(super) async fn patience(interrupts: &mut watch::Receiver<u32>) {
 pub(super) async fn stop(
     running: Running,
     keep: bool,
-    mut interrupts: watch::Receiver<u32>,
-    desk: &mut Desk<'_>,
+    node: &mut Active,
+    means: &Means,
 ) -> Result<String, StepError> {
+    let mut interrupts = means.interrupts.clone();
     if keep {
         let enter = container::enter(running.engine, &running.name)
             .argv()
@@ -246,7 +221,8 @@ pub(super) async fn stop(
         } else {
             REMOVING_S
         };
-        let answer = desk.run(Command::question(remove, limit)).await?;
+        let question = Command::question(remove, limit);
+        let answer = node.desk(means).run(question).await?;
         if !answer.is_good() {
             let words = match answer.output.trim() {
                 "" => String::new(),
@@ -259,8 +235,8 @@ pub(super) async fn stop(
             )));
         }
     }
-    desk.session.send(ToAgent::AtEnd {
-        undo: CONTAINER,
+    node.send(ToAgent::AtEnd {
+        undo: running.undo,
         process: None,
     });
     Ok("gone".to_owned())

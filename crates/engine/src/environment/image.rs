@@ -1,7 +1,6 @@
 //! Prepare image: found, fetched or built.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use flagperf_container as container;
 use flagperf_container::{Invocation, Labels, Refusal};
@@ -9,10 +8,12 @@ use flagperf_model::{
     BuildPolicy, ContainerPlan, EngineKind, ImageBuild, ImageSource, OWN_PROGRAM, ProcessSpec,
     StepKind,
 };
-use flagperf_wire::{TaskDirectory, ToAgent, TreeId, UndoId};
+use flagperf_wire::{TaskDirectory, ToAgent, UndoId};
 
-use super::StepError;
-use super::desk::{Answer, Command, Desk, NoAnswer};
+use crate::active::Active;
+use crate::desk::{Answer, Command, Desk};
+use crate::steps::{Means, StepError};
+use crate::trees::Trees;
 
 /// How long a question to an engine may take, in seconds.
 pub(crate) const QUESTION_S: f64 = 60.0;
@@ -26,9 +27,6 @@ const BUILD_S: f64 = 7200.0;
 /// How long making an image of a container may take, in seconds.
 const COMMIT_S: f64 = 1800.0;
 
-/// Name of the build directory among those sent in the session.
-const CONTEXT: TreeId = TreeId(0);
-
 /// Lines of a build's output that are told when it fails.
 const TAIL: usize = 15;
 
@@ -38,7 +36,7 @@ pub(super) struct Preparing<'a> {
     /// Name of the run's container on this node; other names are made from it.
     pub(super) name: String,
     pub(super) labels: Labels,
-    pub(super) trees: &'a BTreeMap<String, Arc<[u8]>>,
+    pub(super) trees: &'a Trees,
     /// True if another node builds the image for this one.
     pub(super) waits: bool,
 }
@@ -54,11 +52,13 @@ pub(super) enum Prepared {
 /// Makes the image ready.
 pub(super) async fn prepare(
     engine: EngineKind,
-    desk: &mut Desk<'_>,
+    node: &mut Active,
+    means: &Means,
     preparing: &Preparing<'_>,
 ) -> Result<Prepared, StepError> {
     let plan = preparing.plan;
     let image = &plan.image;
+    let desk = &mut node.desk(means);
     match &plan.source {
         ImageSource::Present => {
             look(desk, engine, image).await??;
@@ -89,7 +89,11 @@ pub(super) async fn prepare(
             if preparing.waits {
                 return Ok(Prepared::Lacks(why));
             }
-            make(desk, engine, build, preparing).await?;
+            let context = node
+                .tree(preparing.trees, &build.directory, None)
+                .map_err(StepError::plain)?;
+            let directory = TaskDirectory::Tree(context);
+            make(&mut node.desk(means), engine, build, preparing, directory).await?;
             Ok(Prepared::There(format!("{engine} built {image}: {why}")))
         }
     }
@@ -140,12 +144,10 @@ async fn make(
     engine: EngineKind,
     build: &ImageBuild,
     preparing: &Preparing<'_>,
+    context: TaskDirectory,
 ) -> Result<(), StepError> {
     let image = &preparing.plan.image;
-    let packed = preparing.trees.get(&build.directory).cloned();
-    desk.session
-        .put(CONTEXT, packed.unwrap_or_else(|| Arc::from([])));
-    let (task, directory) = desk.prepare(TaskDirectory::Tree(CONTEXT)).await?;
+    let (task, directory) = desk.prepare(context).await?;
     let labels = Labels {
         content: Some(build.content.clone()),
         ..preparing.labels.clone()
@@ -296,15 +298,4 @@ fn check(invocation: &Invocation, answer: &Answer, timeout_s: f64) -> Result<(),
     }
     let refusal = container::refusal(invocation, &answer.status(timeout_s), &answer.output);
     Err(StepError::refused(refusal))
-}
-
-impl From<NoAnswer> for StepError {
-    fn from(error: NoAnswer) -> Self {
-        Self {
-            reason: error.to_string(),
-            hint: None,
-            tail: Vec::new(),
-            stop: Some(error),
-        }
-    }
 }

@@ -6,31 +6,28 @@ use flagperf_transport::{Farewell, Relayed};
 use flagperf_wire::ChannelId;
 use tokio::io::AsyncWriteExt;
 
+use super::Host;
 use super::image::process;
-use super::{Host, StepError};
+use crate::steps::StepError;
 
-/// Channels into containers have the number 0.
-const FIRST: u32 = 1;
-
-/// Sends an image from one node to another. `number` counts the transfers of the run.
+/// Sends an image from one node to another, through a channel of each.
 pub(super) async fn send(
     from: &Host,
     to: &Host,
     image: &str,
-    number: u32,
+    (saves, loads): (ChannelId, ChannelId),
 ) -> Result<(), StepError> {
-    let channel = ChannelId(FIRST + number);
     let engine = |host: &Host| host.engine.unwrap_or(EngineKind::Docker);
     let save = container::save(engine(from), image);
     let load = container::load(engine(to));
     let Relayed {
         stream: mut saving,
         farewell: saved,
-    } = from.session.relay(channel, process(save.argv()));
+    } = from.active.node.session.relay(saves, process(save.argv()));
     let Relayed {
         stream: loading,
         farewell: loaded,
-    } = to.session.relay(channel, process(load.argv()));
+    } = to.active.node.session.relay(loads, process(load.argv()));
     let (mut words, mut into) = tokio::io::split(loading);
     let moving = async {
         let moved = tokio::io::copy(&mut saving, &mut into).await;
@@ -41,8 +38,8 @@ pub(super) async fn send(
     let mut said = Vec::new();
     let listening = tokio::io::AsyncReadExt::read_to_end(&mut words, &mut said);
     let (moved, _) = tokio::join!(moving, listening);
-    check(&save, &from.spec.name.to_string(), saved.await.ok())?;
-    check(&load, &to.spec.name.to_string(), loaded.await.ok())?;
+    check(&save, &from.active.name().to_string(), saved.await.ok())?;
+    check(&load, &to.active.name().to_string(), loaded.await.ok())?;
     moved
         .map(drop)
         .map_err(|error| StepError::plain(format!("the image did not arrive: {error}")))

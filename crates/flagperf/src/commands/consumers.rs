@@ -65,8 +65,14 @@ impl Consumer for Listeners {
                 self.recorder
                     .node_series(node, series.to_vec(), absent.to_vec());
             }
-            Emission::StepOutput { node, step, bytes } => {
-                self.recorder.step_output(*node as u32, *step, bytes);
+            Emission::StepOutput {
+                node,
+                step,
+                group,
+                bytes,
+            } => {
+                let node = *node as u32;
+                self.recorder.step_output(node, *step, *group, bytes);
             }
             Emission::Samples { node, block } => {
                 self.recorder.samples(*node as u32, block);

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod caches;
 mod case;
 mod clean;
 mod consumers;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Agent(args) => agent(&args),
         Command::Clean(args) => clean::clean(&args),
         Command::RemoveContainer(args) => remove::remove(&args),
+        Command::DropCaches => caches::drop_caches(),
         Command::Case(args) => case::case(args),
     }
 }

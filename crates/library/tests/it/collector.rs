@@ -42,13 +42,19 @@ fn planned(spec: &CaseSpec) -> PlannedCase {
         left_out: Vec::new(),
         directory: None,
         named: false,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
+        remarks: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,
             directory: String::new(),
             log: String::new(),
+            rank_logs: BTreeMap::new(),
             processes: vec![process(0), process(1)],
             case_directory: None,
+            copy: None,
         }],
     }
 }

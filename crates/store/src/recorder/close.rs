@@ -41,7 +41,7 @@ impl Recorder {
             .map(|task| {
                 task.files_cut_off(&mut self.disk);
                 let whole = task.finish(&mut self.disk);
-                let lines = task.lines.take_results();
+                let lines = task.take_results();
                 result
                     .result_lines
                     .extend(lines.into_iter().map(|line| (task.node.clone(), line)));

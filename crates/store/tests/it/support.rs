@@ -59,11 +59,16 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
         left_out: Vec::new(),
         directory: None,
         named: false,
+        container: None,
+        setup: Vec::new(),
+        drop_caches: false,
+        remarks: Vec::new(),
         tasks: vec![NodeTask {
             node: node(),
             node_rank: 0,
             directory,
             log: "benchmark.log.txt".into(),
+            rank_logs: BTreeMap::new(),
             processes: vec![ProcessSpec {
                 rank: 0,
                 argv: vec!["flagperf".into(), "case".into(), "gemm".into()],
@@ -72,6 +77,7 @@ pub(crate) fn planned(name: &str, round: u32, rounds: u32) -> PlannedCase {
                 cpus: vec![0, 1],
             }],
             case_directory: None,
+            copy: None,
         }],
     }
 }

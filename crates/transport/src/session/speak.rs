@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flagperf_wire::{MAX_CHUNK, TREE_WINDOW, TaskDirectory, Timing, ToAgent, TreeId, encode};
+use flagperf_wire::{MAX_CHUNK, TREE_WINDOW, Timing, ToAgent, TreeId, encode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
@@ -99,17 +99,17 @@ enum Load {
 impl Freight {
     /// Holds back a message that needs a directory which has not gone yet.
     fn pass(&mut self, message: ToAgent) -> Option<ToAgent> {
-        let ToAgent::Prepare {
-            directory: TaskDirectory::Tree(needed),
-            ..
-        } = &message
-        else {
+        let needed = match &message {
+            ToAgent::Prepare { directory, .. } => directory.tree(),
+            _ => None,
+        };
+        let Some(needed) = needed else {
             return Some(message);
         };
         let waits = self
             .queue
             .iter()
-            .any(|load| matches!(load, Load::Tree { tree, .. } if tree == needed));
+            .any(|load| matches!(load, Load::Tree { tree, .. } if *tree == needed));
         if waits {
             self.queue.push_back(Load::Message(message));
             return None;
@@ -166,6 +166,8 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    use flagperf_wire::TaskDirectory;
+
     use super::*;
     use flagperf_wire::{Decoder, TaskId};
     use tokio::io::{AsyncReadExt, DuplexStream};

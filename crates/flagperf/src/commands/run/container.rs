@@ -5,31 +5,48 @@ use std::path::Path;
 
 use flagperf_config::{ContainerChoice, Inventory};
 use flagperf_container::find_install_script;
+use flagperf_engine::Trees;
 use flagperf_model::{ContainerPlan, Environment, ImageBuild, ImageSource, SetupCommand};
 
-use super::Trees;
+use super::packing;
 use crate::exit::Failure;
 
 /// A command that makes a container ready is ended when it has run this long, in seconds: an extension may
 /// take its time to compile.
 const SETUP_LIMIT_S: u32 = 1800;
 
+/// What directories are called in errors.
+const IMAGE_DIRECTORY: &str = "the directory of the image";
+const SETUP_DIRECTORY: &str = "the directory of the setup commands";
+
 /// The file from which engines build.
 const DOCKERFILE: &str = "Dockerfile";
 
-/// Looks at the image's directory and settles in what environment the cases run. What is to be said about it
-/// comes back in words.
+/// Looks at the image's directory and settles in what environment the cases run that bring no container of their own.
+/// What is to be said about it comes back in words.
 pub(super) fn settle(inventory: &mut Inventory, trees: &mut Trees) -> Result<Vec<String>, Failure> {
     let Some(request) = inventory.container.take() else {
         return Ok(Vec::new());
     };
     let mut words = Vec::new();
-    let choice = request.choice;
-    let (image, source) = image(&choice, trees, &mut words)?;
+    let plan = planned(request.choice, trees, &mut words)?;
+    inventory.environment = Environment::Container(Box::new(plan));
+    inventory.environment_reason = Some(request.reason);
+    Ok(words)
+}
+
+/// The container that is made of a choice, with the directories that it needs packed. What is to be said about it is
+/// added to the words.
+pub(super) fn planned(
+    choice: ContainerChoice,
+    trees: &mut Trees,
+    words: &mut Vec<String>,
+) -> Result<ContainerPlan, Failure> {
+    let (image, source) = image(&choice, trees, words)?;
     if let Some(directory) = &choice.setup_directory {
-        pack(directory, "the directory of the setup commands", trees)?;
+        pack(directory, SETUP_DIRECTORY, trees)?;
     }
-    let plan = ContainerPlan {
+    Ok(ContainerPlan {
         engine: choice.engine,
         image,
         source,
@@ -41,16 +58,13 @@ pub(super) fn settle(inventory: &mut Inventory, trees: &mut Trees) -> Result<Vec
         )?,
         owner: owner(),
         keep: choice.keep.unwrap_or_default(),
-    };
-    inventory.environment = Environment::Container(Box::new(plan));
-    inventory.environment_reason = Some(request.reason);
-    Ok(words)
+    })
 }
 
-/// Packs again what an earlier plan needs. Its image is that of the plan, so its directory must be unchanged.
+/// Packs what a container of an earlier plan needs. Its image is that of the plan, so its directory must be unchanged.
 pub(super) fn pack_again(plan: &ContainerPlan, trees: &mut Trees) -> Result<(), Failure> {
     if let ImageSource::Built(build) = &plan.source {
-        let content = pack(&build.directory, "the directory of the image", trees)?;
+        let content = pack(&build.directory, IMAGE_DIRECTORY, trees)?;
         if content != build.content {
             return Err(Failure::usage(format!(
                 "`{}` has changed since the run began, and its results would not be comparable",
@@ -59,10 +73,12 @@ pub(super) fn pack_again(plan: &ContainerPlan, trees: &mut Trees) -> Result<(), 
             .hint("put the directory back as it was, or begin a new run"));
         }
     }
-    for command in &plan.setup {
-        if let Some(directory) = &command.directory {
-            pack(directory, "the directory of the setup commands", trees)?;
-        }
+    for directory in plan
+        .setup
+        .iter()
+        .filter_map(|command| command.directory.as_ref())
+    {
+        pack(directory, SETUP_DIRECTORY, trees)?;
     }
     Ok(())
 }
@@ -80,7 +96,7 @@ fn image(
         };
         return Ok((choice.image.clone().unwrap_or_default(), source));
     };
-    let content = pack(directory, "the directory of the image", trees)?;
+    let content = pack(directory, IMAGE_DIRECTORY, trees)?;
     let files = names(Path::new(directory)).map_err(|error| {
         Failure::usage(format!(
             "the directory of the image, `{directory}`, cannot be read: {error}"
@@ -167,23 +183,10 @@ fn names(directory: &Path) -> std::io::Result<Vec<String>> {
         .collect()
 }
 
-/// Packs a directory for the nodes; returns what names its content.
+/// Packs a directory for the nodes, if that was not done yet; returns what names its content.
 fn pack(directory: &str, what: &str, trees: &mut Trees) -> Result<String, Failure> {
-    let unreadable = |why: String| {
-        Failure::usage(format!(
-            "{what}, `{directory}`, cannot be copied to the nodes: {why}"
-        ))
-    };
-    let mut packed = Vec::new();
-    let report = flagperf_archive::pack(Path::new(directory), &mut packed)
-        .map_err(|error| unreadable(error.to_string()))?;
-    if let Some(problem) = report.problems.first() {
-        let problem = problem.strip_suffix(" and left out").unwrap_or(problem);
-        return Err(unreadable(problem.to_owned()));
-    }
-    let content = flagperf_archive::digest(&packed).map_err(Failure::internal)?;
-    trees.insert(directory.to_owned(), packed.into());
-    Ok(content)
+    let packed = packing::whole(directory, what, trees)?;
+    flagperf_archive::digest(&packed).map_err(Failure::internal)
 }
 
 fn setup(

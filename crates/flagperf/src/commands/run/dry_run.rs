@@ -1,23 +1,29 @@
 //! `flagperf run --dry-run`: the plan, and nothing else.
 
+mod container;
+
+use std::fmt::Write as _;
+
 use flagperf_model::{
-    BadNode, BuildPolicy, ContainerPlan, EngineKind, ImageSource, Launcher, NodeSpec, NodeTask,
-    OWN_PROGRAM, Plan, ProcessSpec, StepKind, concealed, concealed_words,
+    BadNode, Launcher, NodeSpec, NodeTask, OWN_PROGRAM, Plan, PlannedCase, ProcessSpec, StepKind,
+    concealed, concealed_words,
 };
 
+use super::packing::Copied;
 use crate::exit::{Exit, Failure};
 use crate::output::print;
 
 pub(super) fn print_plan(
     plan: &Plan,
     bad: &[BadNode],
+    copied: &[Copied<'_>],
     program: &str,
     json: bool,
 ) -> Result<Exit, Failure> {
     let text = if json {
         serde_json::to_string_pretty(plan).map_err(Failure::internal)? + "\n"
     } else {
-        describe(plan, bad, program)
+        describe(plan, bad, copied, program)
     };
     print(&text)
         .map(|()| Exit::Success)
@@ -25,8 +31,7 @@ pub(super) fn print_plan(
 }
 
 /// The plan in words: every process with its arguments, environment and directory.
-fn describe(plan: &Plan, bad: &[BadNode], program: &str) -> String {
-    use std::fmt::Write as _;
+fn describe(plan: &Plan, bad: &[BadNode], copied: &[Copied<'_>], program: &str) -> String {
     let mut text = String::new();
     for node in &plan.nodes {
         let name = &node.name;
@@ -38,141 +43,129 @@ fn describe(plan: &Plan, bad: &[BadNode], program: &str) -> String {
     for step in plan.environment.skipped_steps() {
         let _ = writeln!(text, "skipped in in-container mode: {step}");
     }
-    if let Some(container) = plan.environment.container() {
-        text.push_str(&describe_container(plan, container));
+    for copied in copied {
+        describe_copy(&mut text, copied);
     }
-    text.push('\n');
-    let total = plan.cases.len();
-    for (index, case) in plan.cases.iter().enumerate() {
-        let _ = write!(text, "[{}/{total}] {}", index + 1, case.name());
-        if case.rounds > 1 {
-            let _ = write!(text, ", round {} of {}", case.round, case.rounds);
-        }
-        if let Some(feature) = &case.unsupported {
-            let _ = writeln!(text, "\n  not run: not supported here: {feature}\n");
-            continue;
-        }
-        if let Some(reason) = &case.skipped {
-            let _ = writeln!(text, "\n  not run: {reason}\n");
-            continue;
-        }
-        let _ = writeln!(
-            text,
-            "\n  limits: {} s, ended when silent and idle for {} s",
-            case.limits.timeout_s, case.limits.stall_s
-        );
-        for task in &case.tasks {
-            let _ = writeln!(
-                text,
-                "  on {}, output to {}/{}",
-                task.node, task.directory, task.log
-            );
-            for process in &task.processes {
-                let _ = writeln!(
-                    text,
-                    "    rank {}: {}",
-                    process.rank,
-                    quoted(&own(&process.argv, program))
-                );
-                if !process.cpus.is_empty() {
-                    let cpus: Vec<String> = process.cpus.iter().map(u32::to_string).collect();
-                    let _ = writeln!(text, "      cores: {}", cpus.join(","));
-                }
-                let _ = writeln!(text, "      directory: {}", directory(plan, task, process));
-                for (name, value) in &process.env {
-                    let value = concealed(name, value).into_owned();
-                    let _ = writeln!(text, "      {name}={}", quoted(&[value]));
-                }
-            }
+    let rounds: Vec<usize> = (0..plan.cases.len()).collect();
+    for group in plan.groups(&rounds) {
+        let is_needed = group.rounds.iter().any(|&place| plan.cases[place].runs());
+        if let Some(made) = group.container.filter(|_| is_needed) {
+            text.push_str(&container::describe(plan, &group, made));
         }
         text.push('\n');
+        for &index in &group.rounds {
+            describe_case(&mut text, plan, index, program);
+        }
     }
     text
 }
 
-/// The four steps of container mode.
-fn describe_container(plan: &Plan, container: &ContainerPlan) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    let engine = container.engine.unwrap_or(EngineKind::Docker);
-    let image = &container.image;
-    let how = match &container.source {
-        ImageSource::Present => format!("{image} must be there"),
-        ImageSource::Pulled => format!("{image} is fetched"),
-        ImageSource::Built(build) => {
-            let when = match build.policy {
-                BuildPolicy::Never => "must be there",
-                BuildPolicy::Auto => "is built if it is not there or was made of something else",
-                BuildPolicy::Always => "is built",
-            };
-            let install = build.install.as_ref().map_or(String::new(), |script| {
-                format!(", then {script} is run in it")
-            });
-            format!(
-                "{image} {when}: from {}{install} (content {})",
-                build.directory,
-                &build.content[..12]
-            )
-        }
-    };
-    let _ = writeln!(text, "{}: {how}", StepKind::PrepareImage);
-    let name = format!("flagperf-{}-RANK", plan.run);
-    let labels = flagperf_container::Labels {
-        run: plan.run.to_string(),
-        owner: container.owner.clone(),
-        ..Default::default()
-    };
-    let run = flagperf_container::run(
-        engine,
-        &name,
-        image,
-        OWN_PROGRAM,
-        &container.options.concealed(),
-        &labels,
-        container.keep,
-    );
-    let which = match container.engine {
-        Some(_) => "",
-        None => " (or what the node has in the place of docker)",
-    };
+/// What every node gets of a directory.
+fn describe_copy(text: &mut String, copied: &Copied<'_>) {
+    const MIB: f64 = 1_048_576.0;
+    let Copied {
+        directory, changes, ..
+    } = copied;
     let _ = writeln!(
         text,
-        "{}{which}: {}",
-        StepKind::StartContainer,
-        quoted(&run.argv())
+        "private copy of {directory} for every node: {} files, {:.1} MiB ({:.1} MiB packed)",
+        copied.files,
+        copied.bytes as f64 / MIB,
+        copied.packed as f64 / MIB
     );
-    if container.setup.is_empty() {
+    let files: Vec<&str> = changes.files.keys().map(String::as_str).collect();
+    let without = changes.without.join(", ");
+    for (what, names) in [
+        ("without", without),
+        ("with other content", files.join(", ")),
+        (
+            "lines that end in CR LF end in LF",
+            changes.unix_lines.join(", "),
+        ),
+        ("warning", copied.problems.join("; ")),
+    ] {
+        if !names.is_empty() {
+            let _ = writeln!(text, "  {what}: {names}");
+        }
+    }
+}
+
+fn describe_case(text: &mut String, plan: &Plan, index: usize, program: &str) {
+    let case = &plan.cases[index];
+    let _ = write!(text, "[{}/{}] {}", index + 1, plan.cases.len(), case.name());
+    if case.rounds > 1 {
+        let _ = write!(text, ", round {} of {}", case.round, case.rounds);
+    }
+    if let Some(feature) = &case.unsupported {
+        let _ = writeln!(text, "\n  not run: not supported here: {feature}\n");
+        return;
+    }
+    if let Some(reason) = &case.skipped {
+        let _ = writeln!(text, "\n  not run: {reason}\n");
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n  limits: {} s, ended when silent and idle for {} s",
+        case.limits.timeout_s, case.limits.stall_s
+    );
+    for command in &case.setup {
+        let elsewhere = match case.tasks.first() {
+            Some(task) => format!(" (in {})", task_directory(plan, case, task)),
+            None => String::new(),
+        };
         let _ = writeln!(
             text,
-            "{}: nothing is to be done",
-            StepKind::ConfigureContainer
+            "  {}{}",
+            StepKind::PrepareCase,
+            container::setup(command, &elsewhere)
         );
     }
-    for command in &container.setup {
-        let directory = command
-            .directory
-            .as_ref()
-            .map_or(String::new(), |path| format!(" (in a copy of {path})"));
-        let env: Vec<String> = command
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={value} "))
-            .collect();
+    if case.drop_caches {
+        let _ = writeln!(text, "  the page cache of every node is dropped");
+    }
+    for task in &case.tasks {
+        describe_task(text, plan, case, task, program);
+    }
+    text.push('\n');
+}
+
+fn describe_task(
+    text: &mut String,
+    plan: &Plan,
+    case: &PlannedCase,
+    task: &NodeTask,
+    program: &str,
+) {
+    let _ = writeln!(
+        text,
+        "  on {}, output to {}/{}",
+        task.node, task.directory, task.log
+    );
+    for process in &task.processes {
         let _ = writeln!(
             text,
-            "{}{directory}: {}{}",
-            StepKind::ConfigureContainer,
-            env.concat(),
-            quoted(&command.argv)
+            "    rank {}: {}",
+            process.rank,
+            quoted(&own(&process.argv, program))
         );
+        if let Some(log) = task.rank_logs.get(&process.rank) {
+            let _ = writeln!(text, "      output: {}/{log}", task.directory);
+        }
+        if !process.cpus.is_empty() {
+            let cpus: Vec<String> = process.cpus.iter().map(u32::to_string).collect();
+            let _ = writeln!(text, "      cores: {}", cpus.join(","));
+        }
+        let _ = writeln!(
+            text,
+            "      directory: {}",
+            directory(plan, case, task, process)
+        );
+        for (name, value) in &process.env {
+            let value = concealed(name, value).into_owned();
+            let _ = writeln!(text, "      {name}={}", quoted(&[value]));
+        }
     }
-    let stop = if container.keep {
-        "it is left running"
-    } else {
-        "its agent leaves, and it is removed"
-    };
-    let _ = writeln!(text, "{}: {stop}", StepKind::StopContainer);
-    text
 }
 
 /// How a node is reached, in words.
@@ -205,16 +198,26 @@ fn own(argv: &[String], program: &str) -> Vec<String> {
     argv.iter().map(path).collect()
 }
 
-fn directory(plan: &Plan, task: &NodeTask, process: &ProcessSpec) -> String {
-    let is_local = plan
-        .nodes
-        .iter()
-        .any(|node| node.name == task.node && node.launcher == Launcher::Local);
-    match (&process.cwd, &task.case_directory) {
-        (Some(cwd), _) => cwd.clone(),
-        (None, Some(path)) if is_local => path.clone(),
-        (None, Some(path)) => format!("a copy of {path}"),
-        (None, None) => "the current one".to_owned(),
+fn directory(plan: &Plan, case: &PlannedCase, task: &NodeTask, process: &ProcessSpec) -> String {
+    match &process.cwd {
+        Some(cwd) if cwd.starts_with('/') || task.case_directory.is_none() => cwd.clone(),
+        Some(cwd) => format!("{cwd} in {}", task_directory(plan, case, task)),
+        None => task_directory(plan, case, task),
+    }
+}
+
+/// Where the processes of a task run that name no directory of their own.
+fn task_directory(plan: &Plan, case: &PlannedCase, task: &NodeTask) -> String {
+    let is_used_as_it_is = task.copy.is_none()
+        && plan.container_of(case).is_none()
+        && plan
+            .nodes
+            .iter()
+            .any(|node| node.name == task.node && node.launcher == Launcher::Local);
+    match &task.case_directory {
+        Some(path) if is_used_as_it_is => path.clone(),
+        Some(path) => format!("a copy of {path}"),
+        None => "the current one".to_owned(),
     }
 }
 

@@ -8,22 +8,21 @@ mod dry_run;
 mod here;
 mod inventory;
 mod meeting;
+mod packing;
 mod resume;
 mod secrets;
 mod signals;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use flagperf_config::Inventory;
-use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, now};
+use flagperf_engine::{Consumer, Emission, Node, RunRequest, Totals, Trees, now};
 use flagperf_library::{Library, PlanNode, PlanRequest};
 use flagperf_model::{
-    BadNode, Environment, Event, EventKind, Launcher, NodeRecord, NodeSpec, Plan, RUN_SCHEMA,
-    RunId, RunRecord, RunState, Timestamp,
+    BadNode, Environment, Event, EventKind, NodeRecord, NodeSpec, Plan, RUN_SCHEMA, RunId,
+    RunRecord, RunState, Timestamp,
 };
 use flagperf_store::Recorder;
 
@@ -111,8 +110,8 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
         inventory = inventory::inventory(&args.nodes, &args.container) => inventory?,
         _ = interrupts.recv() => return Ok(nothing_started()),
     };
-    let mut directories = Trees::new();
-    let words = container::settle(&mut inventory, &mut directories)?;
+    let mut trees = Trees::default();
+    let mut words = container::settle(&mut inventory, &mut trees)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
         BroughtUp::Done(nodes, bad) => (nodes, bad),
@@ -123,18 +122,26 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
     let planned = plan(args, library, &inventory, &nodes, started).await;
-    let prepared = planned.and_then(|plan| Ok((trees(&plan)?, plan)));
-    let (mut trees, plan) = match prepared {
-        Ok(prepared) => prepared,
+    let plan = match planned {
+        Ok(plan) => plan,
         Err(failure) => {
             flagperf_engine::close_all(nodes, LEAVING).await;
             return Err(failure);
         }
     };
-    trees.append(&mut directories);
+    let rounds: Vec<usize> = (0..plan.cases.len()).collect();
+    let copied = match packing::pack(&plan, &rounds, &mut trees) {
+        Ok(copied) => copied,
+        Err(failure) => {
+            flagperf_engine::close_all(nodes, LEAVING).await;
+            return Err(failure);
+        }
+    };
+    words.extend(packing::warnings(&copied));
     if args.dry_run {
         flagperf_engine::close_all(nodes, LEAVING).await;
-        return dry_run::print_plan(&plan, &bad, &program.display().to_string(), args.json);
+        let program = program.display().to_string();
+        return dry_run::print_plan(&plan, &bad, &copied, &program, args.json);
     }
     let recorder = match Recorder::create(&args.results, record(&plan, &nodes, &bad, started)) {
         Ok(recorder) => recorder,
@@ -164,10 +171,13 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
         tell(&mut listeners, now(), EventKind::Warning { message });
     }
     tell_of_nodes(&mut listeners, &nodes, bad);
-    if !args.quiet && !args.json && plan.environment == Environment::Host {
+    if !args.quiet
+        && !args.json
+        && plan.environment == Environment::Host
+        && !plan.makes_containers()
+    {
         container_hint::hint_at_containers(&nodes);
     }
-    let rounds: Vec<usize> = (0..plan.cases.len()).collect();
     let request = RunRequest {
         plan: &plan,
         rounds: &rounds,
@@ -218,43 +228,6 @@ fn tell_of_nodes(listeners: &mut Listeners, nodes: &[Node], bad: Vec<BadNode>) {
     for message in warnings {
         tell(listeners, now(), EventKind::Warning { message });
     }
-}
-
-/// Directories of cases by their path, packed.
-type Trees = BTreeMap<String, Arc<[u8]>>;
-
-/// The directories of cases, packed for nodes that are not this machine.
-fn trees(plan: &Plan) -> Result<Trees, Failure> {
-    let distant: BTreeSet<_> = plan
-        .nodes
-        .iter()
-        .filter(|node| {
-            // What is in a container does not see this machine's directories.
-            node.launcher != Launcher::Local || plan.environment.container().is_some()
-        })
-        .map(|node| &node.name)
-        .collect();
-    let tasks = plan.cases.iter().flat_map(|case| &case.tasks);
-    let paths: BTreeSet<&String> = tasks
-        .filter(|task| distant.contains(&task.node))
-        .filter_map(|task| task.case_directory.as_ref())
-        .collect();
-    let mut trees = BTreeMap::new();
-    for path in paths {
-        let unreadable = |why: String| {
-            Failure::usage(format!(
-                "the case directory `{path}` cannot be copied to the nodes: {why}"
-            ))
-        };
-        let mut packed = Vec::new();
-        let report = flagperf_archive::pack(Path::new(path), &mut packed)
-            .map_err(|error| unreadable(error.to_string()))?;
-        if let Some(problem) = report.problems.first() {
-            return Err(unreadable(problem.clone()));
-        }
-        trees.insert(path.clone(), packed.into());
-    }
-    Ok(trees)
 }
 
 /// What can be refused before anything is started.

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use flagperf_config::Inventory;
-use flagperf_engine::{Node, RunRequest, now};
+use flagperf_engine::{Node, RunRequest, Trees, now};
 use flagperf_model::{EventKind, NodeName, Plan, RunRecord};
 use flagperf_store::Recorder;
 
 use super::bring_up::{self, BroughtUp};
 use super::{
-    LEAVING, Trees, VERSION, conclude, container, inventory, meeting, nothing_started, printer,
-    secrets, signals, tell, tell_of_nodes, trees,
+    LEAVING, VERSION, conclude, inventory, meeting, nothing_started, packing, printer, secrets,
+    signals, tell, tell_of_nodes,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -39,13 +39,13 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
     let prepared = match replanned(plan, &rounds, &inventory, &nodes).await {
-        Ok((plan, trees)) => earlier
+        Ok((plan, trees, words)) => earlier
             .resume(plan.clone())
             .map_err(Failure::usage)
-            .map(|recorder| (plan, trees, recorder)),
+            .map(|recorder| (plan, trees, words, recorder)),
         Err(failure) => Err(failure),
     };
-    let (plan, trees, recorder) = match prepared {
+    let (plan, trees, words, recorder) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
             flagperf_engine::close_all(nodes, LEAVING).await;
@@ -62,6 +62,9 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         cases: rounds.len() as u32,
     };
     tell(&mut listeners, now(), resumed);
+    for message in words {
+        tell(&mut listeners, now(), EventKind::Warning { message });
+    }
     tell_of_nodes(&mut listeners, &nodes, bad);
     let request = RunRequest {
         plan: &plan,
@@ -73,24 +76,25 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     Ok(conclude(args, listeners, totals, &directory))
 }
 
-/// The plan with what is left of it laid out on the nodes that are there now, and the directories it needs.
+/// The plan with what is left of it laid out on the nodes that are there now, the directories it needs,
+/// and what is to be said about these.
 async fn replanned(
     mut plan: Plan,
     rounds: &[usize],
     inventory: &Inventory,
     nodes: &[Node],
-) -> Result<(Plan, Trees), Failure> {
+) -> Result<(Plan, Trees, Vec<String>), Failure> {
     let (address, port) = meeting::meeting_point(inventory, nodes).await?;
     let facts = |name: &NodeName| {
         let node = nodes.iter().find(|node| node.spec.name == *name)?;
         Some(node.facts.clone())
     };
     flagperf_library::replan(&mut plan, rounds, facts, (&address, port)).map_err(Failure::usage)?;
-    let mut trees = trees(&plan)?;
-    if let Some(container) = plan.environment.container() {
-        container::pack_again(container, &mut trees)?;
-    }
-    Ok((plan, trees))
+    let mut trees = Trees::default();
+    let copied = packing::pack(&plan, rounds, &mut trees)?;
+    let words = packing::warnings(&copied).collect();
+    drop(copied);
+    Ok((plan, trees, words))
 }
 
 /// Everything has passed; on nodes that were missing, nothing has.

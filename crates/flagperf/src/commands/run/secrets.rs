@@ -38,23 +38,32 @@ fn shown(argument: &str) -> String {
 
 /// Puts the secrets into a plan that was read from a record.
 pub(super) fn take_anew(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> {
-    let is_whole = plan.nodes.iter().all(is_whole_node)
-        && plan.environment.container().is_none_or(|container| {
-            is_whole(container.options.env.values()) && is_whole(&container.options.extra)
-        });
-    if is_whole {
+    let of_cases = plan
+        .cases
+        .iter_mut()
+        .filter_map(|case| case.container.as_mut());
+    let of_plan = match &mut plan.environment {
+        Environment::Container(container) => Some(container),
+        Environment::Host | Environment::InContainer => None,
+    };
+    let mut containers: Vec<&mut ContainerOptions> = of_cases
+        .chain(of_plan)
+        .map(|container| &mut container.options)
+        .filter(|options| !is_whole(options.env.values()) || !is_whole(&options.extra))
+        .collect();
+    let nodes_are_whole = plan.nodes.iter().all(is_whole_node);
+    if nodes_are_whole && containers.is_empty() {
         return Ok(());
     }
     let settings = inventory::settings(args.nodes.config.as_deref())?;
-    if !plan.nodes.iter().all(is_whole_node) {
+    if !nodes_are_whole {
         of_nodes(&settings, &mut plan.nodes)?;
     }
-    if let Environment::Container(container) = &mut plan.environment {
-        let words = args.container.container_options.as_deref();
-        let now = flagperf_config::options_now(&settings, words).map_err(Failure::usage)?;
-        of_container(&mut container.options, &now)?;
-    }
-    Ok(())
+    let words = args.container.container_options.as_deref();
+    let now = flagperf_config::options_now(&settings, words).map_err(Failure::usage)?;
+    containers
+        .iter_mut()
+        .try_for_each(|options| of_container(options, &now))
 }
 
 fn is_whole<'v>(values: impl IntoIterator<Item = &'v String>) -> bool {

@@ -272,7 +272,7 @@ fn a_directory_is_built_from_as_it_is() {
         let ran = cluster.run(&["inside", "--image-directory", &directory]);
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
         let why = format!(
-            "the directory of the image, `{directory}`, cannot be copied to the nodes: {what}\n"
+            "the directory of the image `{directory}` cannot be copied to the nodes: {what}\n"
         );
         assert!(ran.stderr.contains(&why), "{}", ran.stderr);
         assert!(!cluster.place.path("results").exists());

@@ -159,7 +159,7 @@ fn nerdctls_containers_are_kept_found_and_removed() {
     let enter = format!("nerdctl exec --interactive --tty {name} sh");
     assert!(ran.stderr.contains(&enter), "{}", ran.stderr);
     // An image that was to become another is there too, from an agent that is gone.
-    let way = "flagperf-run1-0:build-999999.1";
+    let way = "flagperf-run1-x-0:build-999999.1";
     let build = format!(
         "mkdir /tmp/way; cd /tmp/way; printf 'FROM {IMAGE}\\n' >Dockerfile; nerdctl build --label org.flagperf.maker={} --tag {way} .",
         owner()
@@ -173,7 +173,7 @@ fn nerdctls_containers_are_kept_found_and_removed() {
         lines,
         [
             format!("node1: nerdctl container {name} of {run}: removed"),
-            format!("node1: nerdctl image {way} of run1: removed"),
+            format!("node1: nerdctl image {way} of run1-x: removed"),
         ]
     );
     assert_eq!(cluster.bed.images("node1").len(), 1);

@@ -38,12 +38,12 @@ pub(crate) struct Desk<'a> {
 /// A command.
 #[derive(Debug, Clone)]
 pub(crate) struct Command {
-    pub(super) argv: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// It is ended when it has run this long, in seconds.
-    pub(super) timeout_s: f64,
+    pub(crate) timeout_s: f64,
     /// The step whose log gets what it prints; absent for an answer that is only read.
-    pub(super) step: Option<StepKind>,
+    pub(crate) step: Option<StepKind>,
 }
 
 impl Command {
@@ -61,11 +61,11 @@ impl Command {
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    pub(super) end: ProcessEnd,
+    pub(crate) end: ProcessEnd,
     /// What it printed, or the end of that.
     pub(crate) output: String,
     /// True if it had to be ended because it took too long.
-    pub(super) timed_out: bool,
+    pub(crate) timed_out: bool,
 }
 
 impl Answer {
@@ -106,15 +106,21 @@ pub(crate) enum NoAnswer {
 
 impl Desk<'_> {
     /// Makes a directory ready for a command; gives its path on the node.
-    pub(super) async fn prepare(
+    pub(crate) async fn prepare(
         &mut self,
         directory: TaskDirectory,
     ) -> Result<(TaskId, String), NoAnswer> {
         let task = TaskId(*self.next_task);
         *self.next_task += 1;
         self.session.send(ToAgent::Prepare { task, directory });
+        let mut stop = self.stop.clone();
         loop {
-            match self.next(None).await? {
+            // Files may be on their way for long that nobody will use.
+            let message = tokio::select! {
+                message = self.next(None) => message?,
+                stopped = is_asked(&mut stop) => return Err(stopped),
+            };
+            match message {
                 FromAgent::Prepared {
                     task: ready,
                     directory,
@@ -135,7 +141,7 @@ impl Desk<'_> {
     }
 
     /// Runs a command in the directory that was made ready.
-    pub(super) async fn run_prepared(
+    pub(crate) async fn run_prepared(
         &mut self,
         task: TaskId,
         command: Command,
@@ -236,4 +242,13 @@ impl Desk<'_> {
             }
         }
     }
+}
+
+/// Returns once the user has asked to stop.
+async fn is_asked(stop: &mut watch::Receiver<u32>) -> NoAnswer {
+    if stop.wait_for(|count| *count > 0).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+    NoAnswer::Interrupted
 }
