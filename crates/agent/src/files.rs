@@ -1,7 +1,7 @@
 //! The files of a session: copies of case directories that were sent, and what tasks leave.
 //!
 //! ```text
-//! <scratch>/flagperf-<user>-<pid>-<time>/     mode 700, made when it is first needed
+//! <scratch>/flagperf-<user>-<name>/     mode 700, made when it is first needed
 //!     lock            held while the agent lives
 //!     tree-<n>/       a copy of a case directory
 //!     task-<n>/out/   `FLAGPERF_OUT` of a task; fetched, then removed
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use flagperf_archive::{Links, Unpacker};
 use flagperf_wire::{TaskId, TreeId};
+use rustix::fs::StatVfsMountFlags;
 
 use crate::scratch::Scratch;
 
@@ -23,6 +24,8 @@ use crate::scratch::Scratch;
 pub(crate) struct SessionFiles {
     /// Where to make the directory.
     place: PathBuf,
+    /// What to call it, if that is free.
+    name: String,
     made: Option<Scratch>,
     trees: BTreeMap<TreeId, Tree>,
 }
@@ -35,10 +38,12 @@ enum Tree {
 }
 
 impl SessionFiles {
-    /// `place` is the directory to work in; absent for the system's own place for temporary files.
-    pub(crate) fn new(place: Option<String>) -> Self {
+    /// `place` is the directory to work in; absent for the system's own place for temporary files. `name` is what to
+    /// call the session's own directory there, if that is free.
+    pub(crate) fn new(place: Option<String>, name: String) -> Self {
         Self {
-            place: place.map_or_else(std::env::temp_dir, PathBuf::from),
+            name,
+            place: place.map_or_else(usual_place, PathBuf::from),
             made: None,
             trees: BTreeMap::new(),
         }
@@ -105,7 +110,7 @@ impl SessionFiles {
 
     fn made(&mut self) -> Result<&Path, String> {
         if self.made.is_none() {
-            let made = Scratch::make(&self.place)
+            let made = Scratch::make(&self.place, &self.name)
                 .map_err(|error| format!("{}: {error}", self.place.display()))?;
             self.made = Some(made);
         }
@@ -124,6 +129,21 @@ impl Drop for SessionFiles {
                 unpacker.finish();
             }
         }
+    }
+}
+
+/// The system's place for temporary files: one from which programs can be run, if there is any, since cases build some.
+fn usual_place() -> PathBuf {
+    let usual = std::env::temp_dir();
+    let runs = |place: &Path| {
+        rustix::fs::statvfs(place)
+            .is_ok_and(|found| !found.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    };
+    let other = PathBuf::from("/var/tmp");
+    if !runs(&usual) && runs(&other) {
+        other
+    } else {
+        usual
     }
 }
 
@@ -153,7 +173,7 @@ mod tests {
         flagperf_archive::pack(from.path(), &mut packed).unwrap();
         let place = tempfile::tempdir().unwrap();
         let here = place.path().to_str().unwrap().to_owned();
-        let mut files = SessionFiles::new(Some(here));
+        let mut files = SessionFiles::new(Some(here), String::new());
         files.put(TreeId(1), packed, false);
         let copy = files.path("tree-1");
         // In the middle of it.
@@ -168,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_never_came_is_told() {
-        let files = SessionFiles::new(None);
+        let files = SessionFiles::new(None, String::new());
         assert_eq!(
             files.tree(TreeId(1)).unwrap_err(),
             "the directory that was sent there has not arrived"

@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 }
 
 enum Order {
-    Use(Option<String>),
+    Use(Option<String>, String),
     Put {
         tree: TreeId,
         bytes: Vec<u8>,
@@ -61,7 +61,7 @@ impl Filing {
         let (going, gone) = channel();
         thread::spawn(move || {
             let mut clerk = Clerk {
-                files: SessionFiles::new(None),
+                files: SessionFiles::new(None, String::new()),
                 credit,
                 outbox,
                 inputs,
@@ -75,9 +75,10 @@ impl Filing {
         Self { orders, gone }
     }
 
-    /// Names the directory to work in; absent for the system's own place for temporary files.
-    pub(crate) fn use_place(&self, place: Option<String>) {
-        self.order(Order::Use(place));
+    /// Names the directory to work in, absent for the system's own place for temporary files, and what the files
+    /// are called there.
+    pub(crate) fn use_place(&self, place: Option<String>, name: String) {
+        self.order(Order::Use(place, name));
     }
 
     /// A part of a directory; told to the controller when it is taken.
@@ -123,7 +124,7 @@ struct Clerk {
 impl Clerk {
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Use(place) => self.files = SessionFiles::new(place),
+            Order::Use(place, name) => self.files = SessionFiles::new(place, name),
             Order::Put { tree, bytes, last } => {
                 let taken = FromAgent::Taken {
                     bytes: bytes.len() as u64,
@@ -233,7 +234,10 @@ mod tests {
     fn each_part_is_told_once_it_is_taken_and_a_broken_directory_refuses_its_task() {
         let place = tempfile::tempdir().unwrap();
         let (filing, kept, queue) = filing();
-        filing.use_place(Some(place.path().to_str().unwrap().to_owned()));
+        filing.use_place(
+            Some(place.path().to_str().unwrap().to_owned()),
+            String::new(),
+        );
         filing.put(TreeId(1), b"no archive".to_vec(), true);
         filing.prepare(TaskId(7), TaskDirectory::Tree(TreeId(1)));
         filing.prepare(TaskId(8), TaskDirectory::Any);

@@ -9,11 +9,11 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 
 /// First part of the names of such directories.
 const PREFIX: &str = "flagperf-";
@@ -31,32 +31,37 @@ const LOCK: &str = "lock";
 /// A directory of this session's own, which goes with it.
 pub(crate) struct Scratch {
     path: PathBuf,
+    /// Device and number: what comes to have its path when it is gone is another's.
+    id: (u64, u64),
     /// Closing it gives up the lock.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes one, and removes those that agents of this user left which nobody could end in order.
-    pub(crate) fn make(place: &Path) -> io::Result<Self> {
+    /// Makes one, and removes those that agents of this user left which nobody could end in order. It gets the name
+    /// that is wanted, if that is a word and free.
+    pub(crate) fn make(place: &Path, wanted: &str) -> io::Result<Self> {
         let user = rustix::process::getuid().as_raw();
         remove_left_behind(place, user);
         let mono = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let name = format!("{user}-{}-{}", std::process::id(), mono.tv_nsec);
-        let unfinished = place.join(format!("{UNFINISHED}{name}"));
+        let unique = format!("{user}-{}-{}", std::process::id(), mono.tv_nsec);
+        let unfinished = place.join(format!("{UNFINISHED}{unique}"));
         DirBuilder::new().mode(0o700).create(&unfinished)?;
-        let path = place.join(format!("{PREFIX}{name}"));
         let locked = File::create(unfinished.join(LOCK)).and_then(|lock| {
             rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-            fs::rename(&unfinished, &path)?;
-            Ok(lock)
+            let found = fs::metadata(&unfinished)?;
+            let path = named(place, &unfinished, user, wanted, &unique)?;
+            let id = (found.dev(), found.ino());
+            Ok(Self {
+                path,
+                id,
+                _lock: lock,
+            })
         });
-        match locked {
-            Ok(lock) => Ok(Self { path, _lock: lock }),
-            Err(error) => {
-                let _ = fs::remove_dir_all(&unfinished);
-                Err(error)
-            }
+        if locked.is_err() {
+            let _ = fs::remove_dir_all(&unfinished);
         }
+        locked
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -69,11 +74,35 @@ impl Drop for Scratch {
         // The thread that sends a task's files removes them too; what it takes away meanwhile is no
         // reason to leave the rest.
         for _ in 0..3 {
-            if fs::remove_dir_all(&self.path).is_ok() || !self.path.exists() {
+            let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+            if found.ok() != Some(self.id) || fs::remove_dir_all(&self.path).is_ok() {
                 return;
             }
         }
     }
+}
+
+/// Gives a directory that is locked its name: the one that is wanted, or else one that no other has.
+fn named(
+    place: &Path,
+    unfinished: &Path,
+    user: u32,
+    wanted: &str,
+    unique: &str,
+) -> io::Result<PathBuf> {
+    let is_word = !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_word {
+        let path = place.join(format!("{PREFIX}{user}-{wanted}"));
+        // Another node of the run may be this machine too. Its directory must not even be replaced when it is empty,
+        // which it is when it is about to go.
+        let flags = RenameFlags::NOREPLACE;
+        if rustix::fs::renameat_with(CWD, unfinished, CWD, &path, flags).is_ok() {
+            return Ok(path);
+        }
+    }
+    let path = place.join(format!("{PREFIX}{unique}"));
+    fs::rename(unfinished, &path)?;
+    Ok(path)
 }
 
 fn remove_left_behind(place: &Path, user: u32) {
@@ -148,11 +177,36 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let place = place.path();
         let left = left_in(place, &format!("{PREFIX}{}-1-2", user()));
-        let first = Scratch::make(place).unwrap();
+        let first = Scratch::make(place, "").unwrap();
         assert!(!left.exists(), "what a killed agent left is gone");
-        let second = Scratch::make(place).unwrap();
+        let second = Scratch::make(place, "").unwrap();
         assert!(first.path().is_dir(), "what a living agent has stays");
         drop((first, second));
+        assert_eq!(count(place), 0);
+    }
+
+    #[test]
+    fn it_has_the_name_that_is_wanted_unless_another_has_it() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path();
+        let name = place.join(format!("{PREFIX}{}-f00d", user()));
+        let first = Scratch::make(place, "f00d").unwrap();
+        assert_eq!(first.path(), name);
+        let second = Scratch::make(place, "f00d").unwrap();
+        assert_ne!(second.path(), name);
+        drop(second);
+        assert!(name.is_dir());
+        // It does not take what has come into its place.
+        fs::rename(&name, place.join("gone")).unwrap();
+        let third = Scratch::make(place, "f00d").unwrap();
+        assert_eq!(third.path(), name);
+        drop(first);
+        assert!(name.is_dir());
+        drop(third);
+        fs::remove_dir_all(place.join("gone")).unwrap();
+        let odd = Scratch::make(place, "../f00d").unwrap();
+        assert_eq!(odd.path().parent(), Some(place));
+        drop(odd);
         assert_eq!(count(place), 0);
     }
 
@@ -160,14 +214,14 @@ mod tests {
     fn one_that_is_being_made_stays() {
         let place = tempfile::tempdir().unwrap();
         let unfinished = left_in(place.path(), &format!("{UNFINISHED}{}-1-2", user()));
-        drop(Scratch::make(place.path()).unwrap());
+        drop(Scratch::make(place.path(), "").unwrap());
         assert!(unfinished.is_dir());
         let long_ago = SystemTime::now() - 2 * BEING_MADE;
         File::open(&unfinished)
             .unwrap()
             .set_modified(long_ago)
             .unwrap();
-        drop(Scratch::make(place.path()).unwrap());
+        drop(Scratch::make(place.path(), "").unwrap());
         assert!(!unfinished.exists());
     }
 
@@ -192,7 +246,7 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path().join(LOCK), own("deep").join(LOCK)).unwrap();
         let (done, made) = channel();
         let there = place.to_owned();
-        thread::spawn(move || done.send(Scratch::make(&there).map(drop)));
+        thread::spawn(move || done.send(Scratch::make(&there, "").map(drop)));
         made.recv_timeout(Duration::from_secs(5))
             .expect("it does not wait")
             .unwrap();
@@ -209,7 +263,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let foreign = left_in(place.path(), &format!("{PREFIX}0-evil"));
         std::os::unix::fs::chown(&foreign, Some(65534), Some(65534)).unwrap();
-        drop(Scratch::make(place.path()).unwrap());
+        drop(Scratch::make(place.path(), "").unwrap());
         assert!(foreign.is_dir());
     }
 }

@@ -278,12 +278,13 @@ impl Agent {
                 window,
                 pack,
                 scratch,
+                name,
             } => {
                 self.pack = pack;
                 self.timing = timing;
                 self.next_heartbeat = Instant::now();
                 self.credit.give(window);
-                self.filing.use_place(scratch);
+                self.filing.use_place(scratch, name);
                 self.facts();
             }
             ToAgent::Ping { id } => self.outbox.send(&FromAgent::Pong {

@@ -264,6 +264,8 @@ async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Mean
         StepKind::StartContainer => {
             let terms = Terms {
                 scratch: None,
+                // Its files may be seen where those of its node are.
+                name: format!("{}c{}", host.active.node.terms.name, request.group),
                 ..host.active.node.terms.clone()
             };
             let starting = container::start(host, request, name.clone(), labels, &terms);

@@ -57,6 +57,8 @@ pub struct BringUp {
     pub programs: Arc<Programs>,
     /// A word that nobody can guess, made of letters and digits.
     pub secret: String,
+    /// What the files of the run are called on nodes, in letters and digits; no other run's are called so.
+    pub name: String,
     /// Heartbeats and silence.
     pub timing: Timing,
     /// What one node has to come up.
@@ -89,6 +91,7 @@ pub async fn connect_all(
                 ProgramSource::PlacedIn(directory) => Some(directory.clone()),
                 ProgramSource::Placed | ProgramSource::Installed(_) => None,
             },
+            name: bring_up.name.clone(),
             version: bring_up.version,
         };
         let programs = Arc::clone(&bring_up.programs);

@@ -51,6 +51,8 @@ pub struct Terms {
     pub pack: bool,
     /// Directory of the node for the files of cases; absent for the system's own place for such.
     pub scratch: Option<String>,
+    /// What these files are called there, in letters and digits: the same on all nodes of a run.
+    pub name: String,
     /// The version that the agent must have.
     pub version: &'static str,
 }
@@ -322,6 +324,7 @@ impl Session {
             window: terms.window,
             pack: terms.pack,
             scratch: terms.scratch.clone(),
+            name: terms.name.clone(),
         }));
         tokio::spawn(write_requests(
             stdin,

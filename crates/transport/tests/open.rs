@@ -59,6 +59,7 @@ async fn open(script: &str, seconds: f64) -> Result<(), String> {
         window: 1,
         pack: false,
         scratch: None,
+        name: String::new(),
         version: "1",
     };
     let programs = Programs::new(PathBuf::from("/own"), BUILD);

@@ -76,6 +76,9 @@ pub enum ToAgent {
         pack: bool,
         /// Directory for the files of this session; absent for the system's own place for such.
         scratch: Option<String>,
+        /// What the files of this session are called there, in letters and digits: the same on all nodes of a run,
+        /// so that paths are too. Where the name is taken, another is found.
+        name: String,
     },
     /// Still here, and what does your clock say? Answered by [`FromAgent::Pong`] at once.
     Ping {

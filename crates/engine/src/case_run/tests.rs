@@ -184,6 +184,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
     let bring_up = BringUp {
         programs: Arc::new(Programs::new(PathBuf::from("/own"), BUILD)),
         secret: String::new(),
+        name: String::new(),
         timing: Timing::default(),
         patience: Duration::from_secs(20),
         max_parallel: 9,

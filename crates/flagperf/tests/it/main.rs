@@ -6,6 +6,7 @@
     reason = "a test ends at the first thing that is not as it must be, and says what it skips"
 )]
 
+mod by_hand;
 mod cli;
 mod cluster;
 mod container;

@@ -10,3 +10,5 @@ mod collector;
 mod plan;
 #[cfg(test)]
 mod select;
+#[cfg(test)]
+mod tree;

@@ -183,6 +183,7 @@ impl Session {
             window: terms.window,
             pack: terms.pack,
             scratch: terms.scratch.clone(),
+            name: terms.name.clone(),
         }));
         tokio::spawn(write_requests(
             write,

@@ -33,7 +33,8 @@ pub(super) async fn bring_up(
     let timing = inventory.timing;
     let bring_up = BringUp {
         programs: Arc::new(Programs::new(own.to_owned(), hash)),
-        secret: secret().map_err(Failure::internal)?,
+        secret: format!("{}x", word().map_err(Failure::internal)?),
+        name: word().map_err(Failure::internal)?,
         timing: Timing {
             heartbeat_s: timing.heartbeat.as_secs_f64(),
             silent_s: timing.silent.as_secs_f64(),
@@ -59,11 +60,11 @@ pub(super) async fn bring_up(
     Ok(BroughtUp::Done(nodes, bad))
 }
 
-/// A word that a program printing into the channel cannot guess.
-fn secret() -> std::io::Result<String> {
+/// A word that nobody can guess: a program that prints into a channel, say.
+fn word() -> std::io::Result<String> {
     let mut random = [0; 8];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-    Ok(format!("{:016x}x", u64::from_le_bytes(random)))
+    Ok(format!("{:016x}", u64::from_le_bytes(random)))
 }
 
 /// All nodes that cannot take part, and why. Nodes with the same reason share a line, and what helps

@@ -233,3 +233,6 @@ pub(super) fn quoted(words: &[String]) -> String {
     };
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod cleaning;
 mod engines;
 mod faults;
+mod groups;
 mod images;
 mod leaving;
 mod modes;
