@@ -19,13 +19,13 @@ mod template;
 
 use std::fmt;
 
-pub use container::{ContainerChoice, ContainerRequest};
+pub use container::{ContainerChoice, ContainerRequest, options_now};
 pub use environment::{ExecInContainerError, decide_environment, read_exec_in_container};
 pub use launcher::{LauncherError, LauncherKind};
 pub use resolve::{
     Choice, Inventory, NodeSource, ResolveError, ResolveErrors, SuiteChoice, resolve,
 };
-pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings};
+pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings, split};
 pub use suite::{SuiteConfig, SuiteError, SuiteErrors, SuiteFile, read_suite, suite_files};
 
 /// Writes one mistake a line.

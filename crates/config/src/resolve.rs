@@ -8,10 +8,10 @@ use std::fmt;
 
 use flagperf_model::{Environment, NodeName, NodeSpec};
 
-use crate::container::{Asked, ContainerChoice, ContainerRequest, decide};
+use crate::container::{Asked, ContainerChoice, ContainerRequest, decide, option_words};
 use crate::environment::{ExecInContainerError, decide_environment};
 use crate::launcher::LauncherKind;
-use crate::settings::{NodeSettings, Settings, Timing, split};
+use crate::settings::{NodeSettings, Settings, Timing};
 
 /// What the command line and the environment say. The default is that they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -151,11 +151,9 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
     });
     let mut line = choice.container_choice.clone();
     if let Some(text) = &choice.container_options {
-        match split(text) {
+        match option_words(text) {
             Ok(words) => line.options.extra = words,
-            Err(problem) => errors.push(ResolveError::Choice(format!(
-                "--container-options: {problem}"
-            ))),
+            Err(error) => errors.push(error),
         }
     }
     let inside = environment_reason

@@ -15,7 +15,8 @@ use crate::container::ContainerChoice;
 use crate::launcher::LauncherKind;
 use crate::template::Template;
 
-pub(crate) use container::{split, usual_options};
+pub use container::split;
+pub(crate) use container::usual_options;
 pub use errors::{SettingsError, SettingsErrors};
 pub use read::parse_settings;
 

@@ -161,7 +161,7 @@ pub(crate) struct RunArgs {
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "vendor", "params",
             "case_directory", "tree", "set", "allow_credential_changes", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
             "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
-            "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]
+            "build", "build_once", "pull", "engine", "privileged", "keep_containers"]
     )]
     pub(crate) resume: Option<PathBuf>,
 
@@ -277,7 +277,8 @@ pub(crate) struct ContainerArgs {
     #[arg(long, value_name = "NAME", value_parser = values::engine())]
     pub(crate) engine: Option<EngineKind>,
 
-    /// Further options for the engine's `run`, split into words as a shell would: '--gpus all'
+    /// Further options for the engine's `run`, split into words as a shell would: '--gpus all';
+    /// with --resume only secrets are taken from them, which the record has not kept
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub(crate) container_options: Option<String>,
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Component, Path};
 
-use flagperf_archive::Unpacker;
+use flagperf_archive::{Links, Unpacker};
 use flagperf_model::{CaseResult, NodeName, NodeRecord, NodeTask, SampleBlock, SeriesDecl};
 use serde::{Deserialize, Serialize};
 
@@ -261,7 +261,8 @@ impl TaskFiles {
         }
         if let Fetching::No = self.fetching {
             let into = run.join(&name);
-            let begun = fs::create_dir_all(&into).and_then(|()| Unpacker::new(&into));
+            let begun =
+                fs::create_dir_all(&into).and_then(|()| Unpacker::new(&into, Links::Inside));
             self.fetching = match begun {
                 Ok(unpacker) => Fetching::Into(unpacker),
                 Err(error) => {

@@ -171,7 +171,11 @@ fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
 }
 
 /// Splits words as a shell would; nothing in them is replaced or run.
-pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+///
+/// In words, that a quotation mark is never closed or a backslash ends the text.
+pub fn split(text: &str) -> Result<Vec<String>, String> {
     shlex::split(text)
         .ok_or_else(|| "a quotation mark is never closed, or a backslash ends the text".to_owned())
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use flagperf_model::{
     BadNode, Launcher, NodeSpec, NodeTask, OWN_PROGRAM, Plan, PlannedCase, ProcessSpec, StepKind,
+    concealed, concealed_words,
 };
 
 use super::packing::Copied;
@@ -161,7 +162,8 @@ fn describe_task(
             directory(plan, case, task, process)
         );
         for (name, value) in &process.env {
-            let _ = writeln!(text, "      {name}={}", quoted(std::slice::from_ref(value)));
+            let value = concealed(name, value).into_owned();
+            let _ = writeln!(text, "      {name}={}", quoted(&[value]));
         }
     }
 }
@@ -180,7 +182,7 @@ fn reach(node: &NodeSpec, program: &str) -> String {
                 .map_or(String::new(), |port| format!(", port {port}"));
             format!("by ssh to {user}{}{port}", target.host)
         }
-        Launcher::Exec { words } => format!("by {}", quoted(words)),
+        Launcher::Exec { words } => format!("by {}", quoted(&concealed_words(words))),
     }
 }
 
@@ -220,7 +222,7 @@ fn task_directory(plan: &Plan, case: &PlannedCase, task: &NodeTask) -> String {
 }
 
 /// Words as a shell would need them, so that a line of the plan can be tried by hand.
-fn quoted(words: &[String]) -> String {
+pub(super) fn quoted(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
     let quote = |word: &String| {
         if !word.is_empty() && word.chars().all(plain) {

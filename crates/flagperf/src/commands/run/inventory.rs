@@ -69,8 +69,12 @@ fn container_choice(args: &ContainerArgs) -> ContainerChoice {
 /// The nodes of an earlier run, with what the settings say of sessions now.
 pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure> {
     let settings = settings(args.config.as_deref())?;
-    let inventory =
-        flagperf_config::resolve(&settings, &Choice::default()).map_err(Failure::usage)?;
+    // The plan says already whether there is a container.
+    let choice = Choice {
+        container: Some(false),
+        ..Choice::default()
+    };
+    let inventory = flagperf_config::resolve(&settings, &choice).map_err(Failure::usage)?;
     Ok(Inventory {
         nodes: plan.nodes.clone(),
         environment: plan.environment.clone(),
@@ -90,7 +94,7 @@ fn localhost() -> Result<NodeSpec, Failure> {
     })
 }
 
-fn settings(named: Option<&Path>) -> Result<flagperf_config::Settings, Failure> {
+pub(super) fn settings(named: Option<&Path>) -> Result<flagperf_config::Settings, Failure> {
     let path = match named {
         Some(path) => path,
         None if Path::new(SETTINGS).exists() => Path::new(SETTINGS),

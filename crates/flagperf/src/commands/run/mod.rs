@@ -10,6 +10,7 @@ mod inventory;
 mod meeting;
 mod packing;
 mod resume;
+mod secrets;
 mod signals;
 mod suite;
 mod vendor;
@@ -448,9 +449,7 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
         schema: RUN_SCHEMA.to_owned(),
         run: plan.run.clone(),
         version: VERSION.to_owned(),
-        command: std::env::args_os()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        command: secrets::concealed_command(),
         started,
         ended: None,
         state: RunState::Running,
