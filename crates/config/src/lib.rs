@@ -1,12 +1,14 @@
-//! Which nodes a run has, and how each of them is reached.
+//! Which nodes a run has, and how each of them is reached; and what a suite is to do, as the original's
+//! configuration files say it.
 //!
 //! Lists of nodes are read as Slurm and ClusterShell write them ([`nodeset`]), and settings from a
-//! `flagperf.toml` ([`parse_settings`]); [`resolve`] puts them and the command line together. Nothing here opens a file, starts a command or looks at
-//! the environment: the caller does that and hands over the texts. `docs/nodes.md` describes it
-//! all for the people who write them.
+//! `flagperf.toml` ([`parse_settings`]); [`resolve`] puts them and the command line together. The original's files are read by [`classic`]. Nothing here opens a file, starts a command or looks at
+//! the environment: the caller does that and hands over the texts. `docs/nodes.md` and
+//! `docs/config-files.md` describe it all for the people who write them.
 
 #![forbid(unsafe_code)]
 
+pub mod classic;
 mod container;
 mod environment;
 mod launcher;

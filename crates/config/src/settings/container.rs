@@ -142,7 +142,7 @@ pub(super) fn read_container(
 }
 
 /// A path of the controller, relative to the directory of the file.
-fn beside(file: &Path, path: &str) -> String {
+pub(super) fn beside(file: &Path, path: &str) -> String {
     let directory = file.parent().unwrap_or(Path::new(""));
     directory.join(path).to_string_lossy().into_owned()
 }
@@ -156,7 +156,7 @@ fn texts(reader: &mut Reader<'_>, value: &Value<'_>, expected: &str) -> Vec<Stri
 }
 
 /// Words: a list of them, or one text that is split as a shell would, without one.
-fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
+pub(super) fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
     const EXPECTED: &str = "words, as one text or a list";
     if value.get_ref().as_array().is_some() {
         let words = texts(reader, value, EXPECTED);
