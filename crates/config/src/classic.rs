@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use flagperf_model::{NodeName, Suite};
 
-use crate::settings::{Settings, SettingsError};
+use crate::settings::SettingsError;
 
 pub use case_config::{CaseConfig, read_case_config};
 pub use read::{override_suite, read_classic};
@@ -192,19 +192,6 @@ impl SuiteConfig {
             SuiteKind::Inference { .. } => Suite::Inference,
             SuiteKind::Training => Suite::Training,
         }
-    }
-
-    /// Settings that say in addition what this configuration says about nodes and ports, wherever they say
-    /// nothing themselves.
-    #[must_use]
-    pub fn complete(&self, settings: Settings) -> Settings {
-        let mut settings = settings;
-        if settings.nodes.is_none() && !self.hosts.is_empty() {
-            settings.nodes = Some(self.hosts.clone());
-        }
-        settings.defaults.port = settings.defaults.port.or(self.ssh_port);
-        settings.master_port = settings.master_port.or(self.master_port);
-        settings
     }
 }
 

@@ -16,7 +16,6 @@ mod listing;
 pub mod nodeset;
 mod resolve;
 mod settings;
-mod suite;
 mod template;
 
 use std::fmt;
@@ -28,7 +27,6 @@ pub use resolve::{
     Choice, Inventory, NodeSource, ResolveError, ResolveErrors, SuiteChoice, resolve,
 };
 pub use settings::{Settings, SettingsError, SettingsErrors, Timing, parse_settings, split};
-pub use suite::{SuiteConfig, SuiteError, SuiteErrors, SuiteFile, read_suite, suite_files};
 
 /// Writes one mistake a line.
 fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, all: &[T]) -> fmt::Result {

@@ -43,10 +43,8 @@ pub struct Choice {
 /// What the configuration of a classic suite says about its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SuiteChoice {
-    /// The hosts, in the order of their ranks.
-    pub hosts: Vec<String>,
-    /// How errors name where they stand: `configs/host.yaml, HOSTS`.
-    pub place: String,
+    /// The hosts, in the order of their ranks, none twice.
+    pub hosts: Vec<NodeName>,
     /// The port of their ssh servers, if it is not the usual one.
     pub port: Option<u16>,
     /// The port at which ranks meet.
@@ -173,7 +171,7 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         Some(source) => names::read(source, settings, &mut errors),
         None => match (&settings.nodes, &choice.suite) {
             (Some(nodes), _) => Some(nodes.clone()),
-            (None, Some(suite)) => names::of_suite(suite, &mut errors),
+            (None, Some(suite)) => Some(suite.hosts.clone()),
             (None, None) => Some(Vec::new()),
         },
     };

@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// List the cases, and whether this machine can run them
     List(ListArgs),
+    /// Say the configuration of a classic suite in another way
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Serve a controller over standard input and output (started by `flagperf run`)
     #[command(hide = true)]
     Agent(AgentArgs),
@@ -39,6 +42,22 @@ pub(crate) enum Command {
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the flagperf.toml that says the same as configs/host.yaml, or as the modules of suite training
+    Convert(ConvertArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Directory of the suite [default: the one that this is started in]
+    pub(crate) tree: Option<PathBuf>,
+
+    /// Set a key of the configuration first (repeatable): NPROC_PER_NODE=4
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 use flagperf_config::classic::{
     BaseProgram, ClassicFiles, LogLevel, SuiteConfig, SuiteKind, read_case_config, read_classic,
 };
-use flagperf_config::{Choice, Settings, parse_settings, resolve};
+use flagperf_config::{Choice, NodeSource, Settings, SuiteChoice, parse_settings, resolve};
 use flagperf_model::{NodeName, Suite};
 use flagperf_text::Data;
 
@@ -227,7 +227,15 @@ fn values_in_every_form_that_is_in_use() {
 #[test]
 fn nodes_and_ports_complete_the_settings() {
     let config = base(&with(BASE, "SSH_PORT", "SSH_PORT: 2022"));
-    let inventory = resolve(&config.complete(Settings::default()), &Choice::default()).unwrap();
+    let choice = Choice {
+        suite: Some(SuiteChoice {
+            hosts: config.hosts.clone(),
+            port: config.ssh_port,
+            master_port: config.master_port,
+        }),
+        ..Choice::default()
+    };
+    let inventory = resolve(&Settings::default(), &choice).unwrap();
     let reached: Vec<_> = inventory
         .nodes
         .iter()
@@ -246,7 +254,17 @@ fn nodes_and_ports_complete_the_settings() {
         "nodes = \"n1\"\nmaster_port = 1000\n[defaults]\nport = 23\n",
     )
     .unwrap();
-    assert_eq!(config.complete(own.clone()), own);
+    let inventory = resolve(&own, &choice).unwrap();
+    assert_eq!(inventory.nodes.len(), 1);
+    assert_eq!(inventory.master_port, Some(1000));
+    assert!(format!("{:?}", inventory.nodes[0]).contains("Some(23)"));
+    // As does the command line.
+    let line = Choice {
+        nodes: Some(NodeSource::List("other".to_owned())),
+        ..choice
+    };
+    let inventory = resolve(&Settings::default(), &line).unwrap();
+    assert_eq!(inventory.nodes[0].name.as_str(), "other");
 }
 
 #[test]

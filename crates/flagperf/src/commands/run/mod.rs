@@ -61,7 +61,7 @@ impl Origin {
     fn of(args: &RunArgs) -> Result<Self, Failure> {
         let suite = match args.case_directory {
             Some(_) => None,
-            None => OpenSuite::find(args.suite.tree.as_deref(), &args.suite.set)?,
+            None => OpenSuite::find(&args.suite, args.nodes.config.as_deref())?,
         };
         if let Some(suite) = suite {
             if let Some(param) = args.params.first() {

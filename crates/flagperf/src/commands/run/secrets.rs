@@ -7,7 +7,7 @@ use flagperf_model::{
     CONCEALED, ContainerOptions, Environment, Launcher, NodeSpec, Plan, concealed, concealed_words,
 };
 
-use super::{dry_run, inventory};
+use super::dry_run;
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 
@@ -55,7 +55,7 @@ pub(super) fn take_anew(args: &RunArgs, plan: &mut Plan) -> Result<(), Failure> 
     if nodes_are_whole && containers.is_empty() {
         return Ok(());
     }
-    let settings = inventory::settings(args.nodes.config.as_deref())?;
+    let settings = crate::commands::settings::of(args.nodes.config.as_deref())?;
     if !nodes_are_whole {
         of_nodes(&settings, &mut plan.nodes)?;
     }

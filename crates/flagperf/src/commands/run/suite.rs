@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagperf_accel::Profiles;
+use flagperf_config::classic::{BaseProgram, SuiteKind};
 use flagperf_config::{ContainerChoice, Inventory};
 use flagperf_engine::Trees;
 use flagperf_library::{
@@ -36,12 +37,28 @@ pub(super) fn rounds(
         request.choice.image.is_none() && request.choice.image_directory.is_none()
     });
     let wanted = wanted(suite, &args.cases);
+    let (nproc, device, toolkits) = match config.kind {
+        SuiteKind::Base {
+            nproc_per_node,
+            program,
+        } => (nproc_per_node, None, program == BaseProgram::Toolkit),
+        SuiteKind::Operation {
+            nproc_per_node,
+            device,
+        } => (nproc_per_node, Some(device), false),
+        SuiteKind::Inference { .. } | SuiteKind::Training => (1, None, false),
+    };
+    // What reads it there knows its levels in capitals only.
+    let level = match config.kind {
+        SuiteKind::Inference { .. } => config.log_level.name().to_uppercase(),
+        _ => config.log_level.name().to_owned(),
+    };
     let settings = TreeSettings {
         pip_source: config.pip_source.clone(),
-        device: config.device,
-        visible_devices: config.visible_devices.clone(),
-        hosts_ports: config.hosts_ports.clone(),
-        log_level: config.log_level.clone(),
+        device,
+        visible_devices: config.visible_devices_env.clone(),
+        hosts_ports: config.hosts_ports.iter().map(u16::to_string).collect(),
+        log_level: Some(level),
         result_directories: suite.result_directories(args.results.as_deref()),
         nominal_tflops: nominal_tflops(suite, profiles)?,
     };
@@ -49,8 +66,8 @@ pub(super) fn rounds(
         tree: &suite.tree,
         vendor: &config.vendor,
         cases: &wanted,
-        toolkits: config.toolkits,
-        nproc: config.nproc.unwrap_or(1),
+        toolkits,
+        nproc,
         nodes: inventory.nodes.len() as u32,
         rounds: args.rounds,
         images: own_images,
