@@ -50,12 +50,12 @@ impl Lines {
         out
     }
 
-    /// The unfinished lines with their ranks, when nothing more will come.
-    pub(crate) fn finish(&mut self) -> Vec<(u32, Vec<u8>)> {
+    /// The unfinished lines, when nothing more will come.
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting
             .into_iter()
-            .map(|(rank, rest)| (rank, self.pass(rank, rest)))
+            .flat_map(|(rank, rest)| self.pass(rank, rest))
             .collect()
     }
 
@@ -153,7 +153,7 @@ mod tests {
                     .collect();
                 file.extend(lines.take(rank, &chunk));
             }
-            file.extend(lines.finish().into_iter().flat_map(|(_, rest)| rest));
+            file.extend(lines.finish());
             for line in file.split(|&byte| byte == b'\n') {
                 prop_assert!(line.iter().all(|byte| *byte == line[0]) && line.len() <= 4, "{line:?}");
             }
@@ -170,7 +170,7 @@ mod tests {
             for chunk in &chunks {
                 file.extend(lines.take(7, chunk));
             }
-            file.extend(lines.finish().into_iter().flat_map(|(_, rest)| rest));
+            file.extend(lines.finish());
             prop_assert_eq!(file, chunks.concat());
         }
     }

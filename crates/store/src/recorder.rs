@@ -214,12 +214,10 @@ impl Recorder {
         self.disk.recover();
         let mut tasks = Vec::new();
         for task in &planned.tasks {
-            let mut names = task.rank_logs.values().chain([&task.log]);
-            let outside = names.find(|name| !inside(&task.directory) || !inside(name));
-            if let Some(outside) = outside {
+            if !inside(&task.directory) || !inside(&task.log) {
                 self.disk.problem(format!(
-                    "`{}/{outside}` does not lie in the run directory and is not written",
-                    task.directory
+                    "`{}/{}` does not lie in the run directory and is not written",
+                    task.directory, task.log
                 ));
                 continue;
             }

@@ -1,6 +1,6 @@
 //! The files of one case on one node while it runs, and its result file afterwards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path};
 
@@ -121,10 +121,7 @@ pub(crate) struct TaskFiles {
     pub(crate) node: NodeName,
     pub(crate) node_rank: u32,
     pub(crate) directory: String,
-    /// Absent if every rank has a file of its own.
-    output: Option<Appender>,
-    /// Files of ranks that do not share one.
-    own: BTreeMap<u32, Appender>,
+    output: Appender,
     pub(crate) lines: Lines,
     series: Vec<SeriesDecl>,
     samples: Option<(Writer, Appender)>,
@@ -132,26 +129,17 @@ pub(crate) struct TaskFiles {
 }
 
 impl TaskFiles {
-    /// Opens the output files of a task whose directory exists.
+    /// Opens the output file of a task whose directory exists.
     pub(crate) fn open(disk: &mut Disk, task: &NodeTask, series: Vec<SeriesDecl>) -> Self {
-        let mut open = |name: &str| {
-            let name = format!("{}/{name}", task.directory);
-            Appender::open(disk, &name, Weight::Bulk)
-        };
-        let mut processes = task.processes.iter();
-        let all_own = !task.processes.is_empty()
-            && processes.all(|process| task.rank_logs.contains_key(&process.rank));
-        let own = task
-            .rank_logs
-            .iter()
-            .map(|(rank, name)| (*rank, open(name)));
-        let own = own.collect();
         Self {
             node: task.node.clone(),
             node_rank: task.node_rank,
             directory: task.directory.clone(),
-            output: (!all_own).then(|| open(&task.log)),
-            own,
+            output: Appender::open(
+                disk,
+                &format!("{}/{}", task.directory, task.log),
+                Weight::Bulk,
+            ),
             lines: Lines::default(),
             series,
             samples: None,
@@ -160,14 +148,8 @@ impl TaskFiles {
     }
 
     pub(crate) fn output(&mut self, disk: &mut Disk, rank: u32, chunk: &[u8]) {
-        // Lines of all ranks are remembered, whichever file they go to.
         let ready = self.lines.take(rank, chunk);
-        match (self.own.get_mut(&rank), &mut self.output) {
-            (Some(own), _) => own.append(disk, chunk),
-            (None, Some(shared)) => shared.append(disk, &ready),
-            // A process that is not in the plan has no output.
-            (None, None) => {}
-        }
+        self.output.append(disk, &ready);
     }
 
     pub(crate) fn samples(&mut self, disk: &mut Disk, block: &SampleBlock) {
@@ -235,11 +217,8 @@ impl TaskFiles {
 
     /// Writes what is still waiting. True if there is a whole samples file.
     pub(crate) fn finish(&mut self, disk: &mut Disk) -> bool {
-        for (rank, rest) in self.lines.finish() {
-            if let (false, Some(shared)) = (self.own.contains_key(&rank), &mut self.output) {
-                shared.append(disk, &rest);
-            }
-        }
+        let rest = self.lines.finish();
+        self.output.append(disk, &rest);
         self.samples.as_ref().is_some_and(|(_, file)| file.whole())
     }
 }
