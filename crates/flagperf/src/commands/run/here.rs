@@ -9,6 +9,9 @@ use flagperf_model::{Launcher, NodeName, NodeSpec, ProgramSource};
 use super::asked;
 use crate::exit::Failure;
 
+/// Where the ssh server of a machine itself listens.
+const SSH_PORT: u16 = 22;
+
 /// How this machine calls itself.
 struct Own {
     hostname: String,
@@ -42,7 +45,7 @@ impl Own {
 }
 
 /// A node that is this machine needs no connection. It is this machine if it is called as this machine
-/// calls itself or by one of its addresses, and nothing was said of a user or a port, behind which
+/// calls itself or by one of its addresses, and nothing was said of a user or an unusual port, behind which
 /// there may be a container: not in the settings, whose word is final about `settled` nodes, and not in
 /// the configuration of ssh. Through a command that is so only `inside` of the cluster.
 pub(super) async fn recognise(
@@ -59,7 +62,7 @@ pub(super) async fn recognise(
             Launcher::Local => false,
             Launcher::Ssh(target) => {
                 target.user.is_none()
-                    && target.port.is_none()
+                    && target.port.is_none_or(|port| port == SSH_PORT)
                     && own.is(&target.host)
                     && !asked::is_alias(target).await?
             }
