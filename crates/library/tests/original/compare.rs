@@ -26,6 +26,8 @@ pub(crate) struct Difference {
     pub(crate) kind: &'static str,
     pub(crate) case: String,
     pub(crate) vendor: String,
+    /// The program that was called, if it is about one call.
+    pub(crate) program: String,
     pub(crate) part: Part,
     pub(crate) original: String,
     pub(crate) ours: String,
@@ -35,8 +37,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} `{}` of {}: {:?}\n    original {}\n    ours     {}",
-            self.kind, self.case, self.vendor, self.part, self.original, self.ours
+            "{} `{}` of {}: {} {:?}\n    original {}\n    ours     {}",
+            self.kind, self.case, self.vendor, self.program, self.part, self.original, self.ours
         )
     }
 }
@@ -44,35 +46,44 @@ impl fmt::Display for Difference {
 /// What stands for a variable that is not there.
 pub(crate) const ABSENT: &str = "(absent)";
 
+/// The names of the programs that were called.
+pub(crate) fn names(calls: &[Call]) -> String {
+    let names: Vec<&str> = calls.iter().map(|call| call.program.as_str()).collect();
+    names.join(" ")
+}
+
 pub(crate) fn compare(
     job: &Job,
     case: &str,
     original: Vec<Call>,
     ours: Vec<Call>,
 ) -> Vec<Difference> {
-    let difference = |part, original: String, ours: String| Difference {
+    let difference = |program: &str, part, original: String, ours: String| Difference {
         kind: job.kind,
         case: case.to_owned(),
         vendor: job.vendor.clone(),
+        program: program.to_owned(),
         part,
         original,
         ours,
     };
-    let names = |calls: &[Call]| {
-        let names: Vec<&str> = calls.iter().map(|call| call.program.as_str()).collect();
-        names.join(" ")
-    };
     if names(&original) != names(&ours) {
-        return vec![difference(Part::Calls, names(&original), names(&ours))];
+        return vec![difference("", Part::Calls, names(&original), names(&ours))];
     }
     let mut found = Vec::new();
     for (theirs, ours) in original.into_iter().zip(ours) {
         if theirs.arguments != ours.arguments {
             let line = |call: &Call| format!("{} {}", call.program, call.arguments.join(" "));
-            found.push(difference(Part::Arguments, line(&theirs), line(&ours)));
+            found.push(difference(
+                &theirs.program,
+                Part::Arguments,
+                line(&theirs),
+                line(&ours),
+            ));
         }
         if theirs.directory != ours.directory {
             found.push(difference(
+                &theirs.program,
                 Part::Directory,
                 theirs.directory.clone(),
                 ours.directory.clone(),
@@ -89,9 +100,10 @@ pub(crate) fn compare(
                     .cloned()
                     .unwrap_or_else(|| ABSENT.to_owned())
             };
-            let (theirs, ours) = (value(&theirs), value(&ours));
-            if theirs != ours {
-                found.push(difference(Part::Variable(name.clone()), theirs, ours));
+            let (before, now) = (value(&theirs), value(&ours));
+            if before != now {
+                let part = Part::Variable(name.clone());
+                found.push(difference(&theirs.program, part, before, now));
             }
         }
     }

@@ -29,6 +29,10 @@ const REASONS: &[(&str, Explains)] = &[
         is_inside_server,
     ),
     ("37: TF32 is switched from outside", is_tf32),
+    (
+        "the rank of the node is known before the toolkit starts, when its packages are installed",
+        is_node_rank,
+    ),
     ("59: variables end in a carriage return", is_carriage_return),
     ("52: DeepSpeed has a constant port", is_constant_port),
     (
@@ -42,6 +46,10 @@ const REASONS: &[(&str, Explains)] = &[
     (
         "there is no such chip or model: a directory that belongs to no case",
         is_stray,
+    ),
+    (
+        "the vendor has no modules for the case, at which the original's start program ends; refused before anything starts",
+        is_without_modules,
     ),
 ];
 
@@ -73,12 +81,20 @@ fn is_without_chip(difference: &Difference) -> bool {
     {
         return false;
     }
+    // What is called for packages and variables, and not for the case.
+    let case_only = |names: &str| {
+        let names = names
+            .split(' ')
+            .filter(|name| !matches!(*name, "pip" | "ascend-dmi"));
+        names.map(str::to_owned).collect::<Vec<String>>()
+    };
     match &difference.part {
-        Part::Calls => difference.ours == format!("pip {}", difference.original),
-        // The directory of a toolkit, or the value of `--vendor`, is another.
-        Part::Directory | Part::Arguments => difference
+        Part::Calls => case_only(&difference.original) == case_only(&difference.ours),
+        Part::Arguments => difference
             .original
             .contains(&format!("{}/A100", difference.vendor)),
+        // It cannot enter the directory of that chip, and looks for the script where it is.
+        Part::Directory => difference.kind == "toolkit" && difference.original == "{tree}/base",
         Part::Variable(_) => difference.original == ABSENT,
         Part::Refused => false,
     }
@@ -119,6 +135,13 @@ fn is_tf32(difference: &Difference) -> bool {
         _ => false,
     };
     set && difference.vendor == "nvidia" && difference.original == ABSENT
+}
+
+fn is_node_rank(difference: &Difference) -> bool {
+    difference.kind == "toolkit"
+        && difference.program != "bash"
+        && difference.original == ABSENT
+        && variable(difference) == Some("NODERANK")
 }
 
 fn is_carriage_return(difference: &Difference) -> bool {
@@ -174,5 +197,13 @@ fn is_stray(difference: &Difference) -> bool {
     }
     // The original does not look whether a toolkit exists, and leaves out training cases that it does not know.
     let stray = difference.kind == "toolkit" && difference.case == "computation-FP32:R310p/R300p";
-    stray || difference.kind == "training" && difference.original == "0"
+    stray || difference.kind == "training" && difference.original.is_empty()
+}
+
+fn is_without_modules(difference: &Difference) -> bool {
+    // Nothing that would train is called.
+    difference.part == Part::Refused
+        && difference.kind == "training"
+        && difference.original == "pip3"
+        && difference.ours.contains("needs the vendor's modules in")
 }

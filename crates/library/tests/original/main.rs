@@ -22,7 +22,7 @@ mod world;
 mod test {
     use std::collections::BTreeMap;
 
-    use crate::compare::{Difference, Part, compare};
+    use crate::compare::{Difference, Part, compare, names};
     use crate::expected::reason;
     use crate::jobs::all_jobs;
     use crate::world::World;
@@ -51,7 +51,8 @@ mod test {
                             case: wanted.name.clone(),
                             vendor: job.vendor.clone(),
                             part: Part::Refused,
-                            original: original.count_of(&wanted.name).to_string(),
+                            program: String::new(),
+                            original: names(&original.run(&world, &wanted.name, 0)),
                             ours: problem,
                         };
                         note(&difference, &mut reasons, &mut unexpected);

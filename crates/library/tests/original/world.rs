@@ -154,7 +154,8 @@ impl World {
             .env("PATH", path)
             .env("HOME", self.root.join("home"))
             .env("LC_ALL", "C.UTF-8")
-            .env("PYTHONPATH", self.root.join("stubs"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("STUBS", self.root.join("stubs"))
             .env("STAND_INS", self.root.join("stand-ins"))
             .env("RECORD", self.root.join("records"))
             .env("REAL_PYTHON", &self.python)
@@ -208,6 +209,7 @@ impl World {
         });
         let mut child = self
             .command(&self.python, None)
+            .env("PYTHONPATH", self.root.join("stubs"))
             .arg(self.root.join("driver.py"))
             .arg(self.root.join("theirs"))
             .stdin(Stdio::piped())
@@ -235,7 +237,7 @@ impl World {
             let model = case.name.split(':').next().unwrap();
             let home = self.root.join("theirs").to_string_lossy().into_owned();
             let config = format!(
-                "printf '%s\\n' 'flagperf_home = \"{home}/\"' 'casename = \"{model}\"' 'vendor = \"{}\"' 'log_dir = \"result\"' 'hosts = {}' 'master_port = {}' > config.py && python3 run.py",
+                "printf '%s\\n' 'flagperf_home = \"{home}\"' 'casename = \"{model}\"' 'vendor = \"{}\"' 'log_dir = \"result\"' 'hosts = {}' 'master_port = {}' > config.py && python3 run.py",
                 job.vendor,
                 json!(job.hosts),
                 job.master_port,
@@ -377,11 +379,6 @@ impl World {
 }
 
 impl Original {
-    /// How many commands there are for a case.
-    pub(crate) fn count_of(&self, case: &str) -> usize {
-        self.0.iter().filter(|one| one["case"] == case).count()
-    }
-
     /// Runs the commands of a case on one host: what they called.
     pub(crate) fn run(&self, world: &World, case: &str, place: usize) -> Vec<Call> {
         let mut calls = Vec::new();

@@ -44,7 +44,10 @@ fn pytorch_has_a_process_for_each_rank() {
         (2, "rank2.out.log".to_owned()),
         (3, "rank3.out.log".to_owned()),
     ]);
-    assert_eq!(task.rank_logs, logs);
+    assert_eq!(
+        (&task.rank_logs, task.log.as_str()),
+        (&logs, "start_pytorch_task.log")
+    );
     assert!(line(&case.tasks[0], 0).contains(" source_env.log.txt "));
 
     let setup: Vec<&[String]> = case.setup.iter().map(|setup| &setup.argv[3..]).collect();
