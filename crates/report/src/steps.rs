@@ -84,6 +84,7 @@ mod tests {
             steps,
             series: Vec::new(),
             absent: Vec::new(),
+            chip_series: Vec::new(),
         }
     }
 
