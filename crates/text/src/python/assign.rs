@@ -1,7 +1,5 @@
 //! Assignments, and calls that change a value.
 
-use std::ops::Range;
-
 use tree_sitter::Node;
 
 use super::Unknown;
@@ -247,19 +245,17 @@ impl Evaluator<'_, '_> {
     }
 }
 
-/// Puts a value into a mapping, in the place of one with the same key, whose place it tells.
+/// Puts a value into a mapping, in the place of one with the same key.
 pub(super) fn insert(
     entries: &mut Vec<(Spanned<String>, Spanned<Data>)>,
     key: Spanned<String>,
     value: Spanned<Data>,
-) -> Option<Range<usize>> {
+) {
     let old = entries
         .iter_mut()
         .find(|(known, _)| known.value == key.value);
-    if let Some((known, old)) = old {
-        *old = value;
-        return Some(std::mem::replace(&mut known.span, key.span));
+    match old {
+        Some(old) => *old = (key, value),
+        None => entries.push((key, value)),
     }
-    entries.push((key, value));
-    None
 }

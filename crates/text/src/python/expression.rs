@@ -1,5 +1,7 @@
 //! Expressions of constants and of names that are known.
 
+use std::collections::HashMap;
+
 use tree_sitter::Node;
 
 use super::assign::insert;
@@ -17,6 +19,9 @@ const DEEPEST: usize = 60;
 
 /// Most values and bytes that a module may make, so that a short one cannot fill the memory.
 const MOST: usize = 16 << 20;
+
+/// Most remarks about one module.
+const MOST_REMARKS: usize = 20;
 
 /// Whether a value counts as true.
 pub(super) fn truth(value: &Data) -> bool {
@@ -198,7 +203,8 @@ impl Evaluator<'_, '_> {
     }
 
     fn dictionary(&mut self, node: Node<'_>, depth: usize) -> Result<Data, Unknown> {
-        let mut entries = Vec::new();
+        let mut entries: Vec<(Spanned<String>, Spanned<Data>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for part in parts(node) {
             if part.kind() == "dictionary_splat" {
                 match part
@@ -209,6 +215,10 @@ impl Evaluator<'_, '_> {
                         for (key, value) in more {
                             insert(&mut entries, key, value);
                         }
+                        let keys = entries.iter().enumerate();
+                        places = keys
+                            .map(|(place, (key, _))| (key.value.clone(), place))
+                            .collect();
                     }
                     Some(Err(unknown)) => return Err(unknown),
                     _ => return Err(Unknown::of(part, "`**` before what is no dictionary")),
@@ -231,14 +241,21 @@ impl Evaluator<'_, '_> {
                 }
             };
             let value = self.placed(value, depth)?;
-            let (name, span) = (key.value.clone(), key.span.clone());
-            if let Some(before) = insert(&mut entries, key, value) {
+            let Some(place) = places.get(&key.value) else {
+                places.insert(key.value.clone(), entries.len());
+                entries.push((key, value));
+                continue;
+            };
+            let (known, old) = &mut entries[*place];
+            *old = value;
+            let before = std::mem::replace(&mut known.span, key.span.clone());
+            if self.remarks.len() < MOST_REMARKS {
                 let line = locate(self.source, before, String::new()).line;
                 let message = format!(
                     "`{}` is there twice, the first time in line {line}; Python takes the last",
-                    shown(&name)
+                    shown(&key.value)
                 );
-                self.remarks.push((span, message));
+                self.remarks.push((key.span, message));
             }
         }
         Ok(Data::Map(entries))

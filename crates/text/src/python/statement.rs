@@ -7,7 +7,6 @@ use super::scope::Scope;
 use super::syntax::{Finding, walk};
 use super::touched::{Reach, Touched, reach, touched};
 use super::{Binding, Unknown};
-use crate::toml_reader::locate;
 
 /// Deepest nesting of imports, and of `if` in `if`.
 pub(super) const DEEPEST: usize = 8;
@@ -200,7 +199,7 @@ impl<'s, 'i> Evaluator<'s, 'i> {
             used,
             anything,
         } = touched(self.source, node);
-        let line = locate(self.source, node.byte_range(), String::new()).line;
+        let line = node.start_position().row + 1;
         let cause = |name: &str| Unknown {
             span: node.byte_range(),
             message: format!(

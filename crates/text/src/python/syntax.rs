@@ -7,7 +7,7 @@ use tree_sitter::{Node, Parser, Tree};
 use crate::nearest::shown;
 
 /// Largest module that is read, in bytes. Those of the training suite have a few thousand.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 1 << 18;
 
 /// Most mistakes of one module that are told. What follows the first ones is rarely a mistake of
 /// its own.

@@ -14,6 +14,9 @@ use crate::toml_reader::locate;
 /// Deepest nesting. People nest three or four levels.
 const DEEPEST: usize = 60;
 
+/// Most mistakes, and most remarks, that are told of one text.
+const MOST_TOLD: usize = 100;
+
 /// Most values and bytes that aliases may copy, so that a short text cannot fill the memory.
 const MOST_COPIED: usize = 4 << 20;
 
@@ -45,6 +48,12 @@ impl<'s> Builder<'s> {
     /// The mistakes that do not hide others, and the remarks.
     pub(super) fn findings(self) -> (Vec<Finding>, Vec<Finding>) {
         (self.wrong, self.remarks)
+    }
+
+    fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
+        if self.wrong.len() < MOST_TOLD {
+            self.wrong.push((span, message.into()));
+        }
     }
 
     /// The value of the only document.
@@ -159,12 +168,15 @@ impl<'s> Builder<'s> {
                 Key::Wrong => {}
                 Key::Text(key) => {
                     if let Some(before) = seen.get(&key.value) {
+                        if self.wrong.len() >= MOST_TOLD {
+                            continue;
+                        }
                         let first = locate(self.source, before.clone(), String::new()).line;
                         let message = format!(
                             "`{}` is said twice, the first time in line {first}; PyYAML would take the last without a word, so leave one out",
                             shown(&key.value)
                         );
-                        self.wrong.push((key.span.clone(), message));
+                        self.wrong(key.span.clone(), message);
                     } else {
                         seen.insert(key.value.clone(), key.span.clone());
                         own.push((key, value));
@@ -199,7 +211,7 @@ impl<'s> Builder<'s> {
                         other.kind()
                     ),
                 };
-                self.wrong.push((key.span, message));
+                self.wrong(key.span, message);
                 Ok(Key::Wrong)
             }
         }
@@ -217,7 +229,7 @@ impl<'s> Builder<'s> {
         for map in maps {
             let Data::Map(entries) = map.value else {
                 let message = format!("`<<` merges mappings, but this is {}", map.value.kind());
-                self.wrong.push((at.clone(), message));
+                self.wrong(at.clone(), message);
                 continue;
             };
             let new = |(key, _): &(Spanned<String>, _)| names.insert(key.value.clone());
@@ -243,16 +255,18 @@ impl<'s> Builder<'s> {
                 Plain::Value(value) => value,
                 Plain::Time => {
                     let message = "PyYAML makes a date of this; it is taken for a text here, which quotes would say";
-                    self.remarks.push((span.clone(), message.to_owned()));
+                    if self.remarks.len() < MOST_TOLD {
+                        self.remarks.push((span.clone(), message.to_owned()));
+                    }
                     as_text()
                 }
                 Plain::Merge | Plain::Equals => {
                     let message = format!("`{text}` has a meaning of its own; put it in quotes");
-                    self.wrong.push((span.clone(), message));
+                    self.wrong(span.clone(), message);
                     Data::None
                 }
                 Plain::Wrong(problem) => {
-                    self.wrong.push((span.clone(), problem.to_owned()));
+                    self.wrong(span.clone(), problem.to_owned());
                     Data::None
                 }
             };
@@ -271,7 +285,7 @@ impl<'s> Builder<'s> {
                 "the tag `{}` means nothing for this value; leave it out",
                 shown(&tag.to_string())
             );
-            self.wrong.push((span.clone(), message));
+            self.wrong(span.clone(), message);
             Data::None
         })
     }
@@ -284,7 +298,7 @@ impl<'s> Builder<'s> {
                 "the tag `{}` means nothing here; leave it out",
                 shown(&tag.to_string())
             );
-            self.wrong.push((span.clone(), message));
+            self.wrong(span.clone(), message);
         }
     }
 }

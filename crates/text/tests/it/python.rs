@@ -414,7 +414,7 @@ fn depth_is_bounded() {
     let ifs: Vec<String> = ifs.collect();
     let ifs = ifs.concat();
     assert!(read(&format!("{ifs}{}X = 1\n", " ".repeat(200)), &mut |_| None).is_ok());
-    assert_eq!(refusal(&" ".repeat((1 << 20) + 1)).len(), 1);
+    assert_eq!(refusal(&" ".repeat((1 << 18) + 1)).len(), 1);
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! The configuration files of the original, with samples in their form.
 
+mod docs;
 mod mistakes;
 mod overrides;
 mod toml;
