@@ -17,8 +17,12 @@ pub(super) fn changes(script: &str) -> Option<String> {
         let touches_keys = line.contains(".ssh/")
             || line.contains(".ssh ")
             || line.split('/').next_back() == Some(".ssh");
-        let takes_away =
-            calls(&["rm", "mv", "shred", "truncate", "unlink"]) || line.contains("-delete");
+        let writes = line
+            .split_once('>')
+            .is_some_and(|(_, into)| into.contains(".ssh/"));
+        let takes_away = calls(&["rm", "mv", "shred", "truncate", "unlink"])
+            || line.contains("-delete")
+            || writes;
         if calls(&["chpasswd", "passwd", "usermod"]) || line.contains("/etc/shadow") {
             password.push(number);
         }
@@ -34,7 +38,7 @@ pub(super) fn changes(script: &str) -> Option<String> {
     }
     let found = [
         ("sets passwords", password),
-        ("deletes ssh keys", keys),
+        ("deletes or replaces ssh keys", keys),
         ("rewrites the configuration of sshd", server),
     ];
     let each: Vec<String> = found
@@ -84,7 +88,7 @@ mod tests {
         let script = "# echo x | chpasswd\nhosts=1\necho 'root:1' | sudo chpasswd\r\nrm -rf ~/.ssh/* && ssh-keygen -q\nsed -i 's/a/b/' /etc/ssh/sshd_config\nsed -i 's/c/d/' /etc/ssh/sshd_config\n";
         assert_eq!(
             changes(script).unwrap(),
-            "sets passwords (line 3), deletes ssh keys (line 4), rewrites the configuration of sshd (lines 5, 6)"
+            "sets passwords (line 3), deletes or replaces ssh keys (line 4), rewrites the configuration of sshd (lines 5, 6)"
         );
         for one in [
             "passwd root",
@@ -92,6 +96,7 @@ mod tests {
             "/usr/sbin/chpasswd < f",
             "rm -r $HOME/.ssh",
             "find ~/.ssh/ -delete",
+            "cat key >> /root/.ssh/authorized_keys",
             "echo X >> /etc/ssh/sshd_config",
         ] {
             assert!(changes(one).is_some(), "{one}");

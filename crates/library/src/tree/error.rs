@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flagperf_model::NameError;
+use flagperf_text::quoted;
 
 /// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -121,14 +122,14 @@ pub enum TreeProblem {
         vendor: String,
     },
     /// Several chips would do.
-    #[error("`{case}` does not say for which chip, and `{vendor}` has several; write {choices}")]
+    #[error("`{case}` does not say for which chip, and `{vendor}` has several; write {}", quoted(choices.iter().map(String::as_str)))]
     Ambiguous {
         /// The case as it was written.
         case: String,
         /// The vendor.
         vendor: String,
         /// The case strings that there are.
-        choices: String,
+        choices: Vec<String>,
     },
     /// A training case has no configuration of that size.
     #[error("`{case}` has no configuration `{file}`; {hint}")]

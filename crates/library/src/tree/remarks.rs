@@ -135,8 +135,13 @@ impl Notes<'_> {
     fn tf32(&mut self, name: &str) -> Result<(), TreeProblem> {
         let drivers = self.text("benchmarks/drivers/utils.py")?;
         let told_with_chip = self.case.chip.is_some();
-        let switch = switch(&drivers, &self.case.vendor, told_with_chip);
         let wants_tf32 = name == "computation-TF32";
+        let function = if wants_tf32 {
+            "unset_ieee_float32"
+        } else {
+            "set_ieee_float32"
+        };
+        let switch = switch(&drivers, function, &self.case.vendor, told_with_chip);
         match (switch, self.case.vendor.as_str()) {
             (Switch::Works, _) => {}
             (Switch::Never, "nvidia") if wants_tf32 => self.set(
@@ -222,7 +227,7 @@ impl Notes<'_> {
         }
         match (vendor, case) {
             (
-                "nvidia" | "mthreads",
+                "nvidia" | "mthreads" | "dcu",
                 "interconnect-P2P_interserver" | "interconnect-MPI_interserver",
             ) => {
                 self.warn(40, "the number is twice what goes in one direction; the benchmark in Python gives it once");
@@ -286,7 +291,8 @@ impl Notes<'_> {
         let is_product = matches!(case, "mm" | "addmm" | "bmm" | "linear" | "mv" | "outer");
         if format == "FP32" && is_product {
             let asks = main.contains("set_ieee_float32(");
-            let switches = switch(&drivers, &self.case.vendor, false) == Switch::Works;
+            let switches =
+                switch(&drivers, "set_ieee_float32", &self.case.vendor, false) == Switch::Works;
             if self.case.vendor == "nvidia" && !(asks && switches) {
                 self.set(
                     37,
@@ -367,11 +373,14 @@ impl Notes<'_> {
     }
 }
 
-/// How drivers tell a vendor apart.
-fn switch(drivers: &str, vendor: &str, told_with_chip: bool) -> Switch {
-    if drivers.contains(&format!("\"{vendor}\" in vendor")) {
+/// How the function of that name in drivers tells a vendor apart.
+fn switch(drivers: &str, function: &str, vendor: &str, told_with_chip: bool) -> Switch {
+    let begin = format!("def {function}(");
+    let body = drivers.split_once(&begin).map_or("", |(_, rest)| rest);
+    let body = body.split("\ndef ").next().unwrap_or_default();
+    if body.contains(&format!("\"{vendor}\" in vendor")) {
         Switch::Works
-    } else if drivers.contains(&format!("vendor == \"{vendor}\"")) {
+    } else if body.contains(&format!("vendor == \"{vendor}\"")) {
         if told_with_chip {
             Switch::Never
         } else {

@@ -30,8 +30,8 @@ const REASONS: &[(&str, Explains)] = &[
     ),
     ("37: TF32 is switched from outside", is_tf32),
     (
-        "the rank of the node is known before the toolkit starts, when its packages are installed",
-        is_node_rank,
+        "what is told by variables is known before the program starts, when its packages are installed",
+        is_known_early,
     ),
     ("59: variables end in a carriage return", is_carriage_return),
     ("52: DeepSpeed has a constant port", is_constant_port),
@@ -137,11 +137,14 @@ fn is_tf32(difference: &Difference) -> bool {
     set && difference.vendor == "nvidia" && difference.original == ABSENT
 }
 
-fn is_node_rank(difference: &Difference) -> bool {
-    difference.kind == "toolkit"
-        && difference.program != "bash"
-        && difference.original == ABSENT
-        && variable(difference) == Some("NODERANK")
+fn is_known_early(difference: &Difference) -> bool {
+    let told = match difference.kind {
+        "toolkit" => "NODERANK",
+        "operation" => "CUDA_VISIBLE_DEVICES",
+        _ => return false,
+    };
+    let before = matches!(difference.program.as_str(), "pip" | "ascend-dmi");
+    before && difference.original == ABSENT && variable(difference) == Some(told)
 }
 
 fn is_carriage_return(difference: &Difference) -> bool {
@@ -196,14 +199,18 @@ fn is_stray(difference: &Difference) -> bool {
         return false;
     }
     // The original does not look whether a toolkit exists, and leaves out training cases that it does not know.
-    let stray = difference.kind == "toolkit" && difference.case == "computation-FP32:R310p/R300p";
-    stray || difference.kind == "training" && difference.original.is_empty()
+    let toolkit = difference.kind == "toolkit" && difference.case == "computation-FP32:R310p/R300p";
+    let unknown = ["no training case is named", "is not written for"];
+    let training = difference.kind == "training"
+        && difference.original.is_empty()
+        && unknown.iter().any(|text| difference.ours.contains(text));
+    toolkit || training
 }
 
 fn is_without_modules(difference: &Difference) -> bool {
-    // Nothing that would train is called.
+    // Packages may have been installed, but nothing that would train is called.
     difference.part == Part::Refused
         && difference.kind == "training"
-        && difference.original == "pip3"
+        && matches!(difference.original.as_str(), "" | "pip3")
         && difference.ours.contains("needs the vendor's modules in")
 }

@@ -39,9 +39,7 @@ mod test {
         let mut cases: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut unexpected = Vec::new();
         for job in all_jobs(&world) {
-            let begun = std::time::Instant::now();
             let original = world.original(&job);
-            let asked = begun.elapsed();
             for wanted in &job.cases {
                 *cases.entry(job.kind).or_default() += 1;
                 match world.ours(&job, wanted) {
@@ -61,6 +59,13 @@ mod test {
                         for (place, ours) in planned {
                             let theirs = original.run(&world, &wanted.name, place);
                             *calls.entry(job.kind).or_default() += theirs.len();
+                            // Some cases reach other nodes by themselves.
+                            let is_alone = job.kind.starts_with("in_") && place > 0;
+                            if theirs.is_empty() && !is_alone {
+                                let case =
+                                    format!("{} `{}` of {}", job.kind, wanted.name, job.vendor);
+                                unexpected.push(format!("{case}: the original calls nothing"));
+                            }
                             for difference in compare(&job, &wanted.name, theirs, ours) {
                                 note(&difference, &mut reasons, &mut unexpected);
                             }
@@ -68,21 +73,10 @@ mod test {
                     }
                 }
             }
-            eprintln!(
-                "{} {} {} hosts, {} cases: {asked:?} {:?}",
-                job.kind,
-                job.vendor,
-                job.hosts.len(),
-                job.cases.len(),
-                begun.elapsed()
-            );
         }
         println!("cases: {cases:?}\ncalls of the original: {calls:?}");
         for (reason, times) in &reasons {
             println!("{times:6} × {reason}");
-        }
-        if let Some(path) = std::env::var_os("DUMP") {
-            std::fs::write(path, unexpected.join("\n")).unwrap();
         }
         assert!(
             unexpected.is_empty(),

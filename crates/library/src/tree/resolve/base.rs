@@ -60,10 +60,11 @@ impl Resolver<'_> {
         let mut remarks = Vec::new();
         if self.request.toolkits {
             let directory = format!("toolkits/{case}/{adapted}");
-            self.check_credentials(wanted, &directory).map_err(one)?;
             let names = read::files(&self.directory().join(&directory)).map_err(one)?;
             let names = names.iter().filter(|name| read::is_script(name));
-            scripts.extend(names.map(|name| format!("{directory}/{name}")));
+            let of_toolkit: Vec<String> = names.map(|name| format!("{directory}/{name}")).collect();
+            self.check_credentials(wanted, &of_toolkit).map_err(one)?;
+            scripts.extend(of_toolkit);
         }
         tree.copy.unix_lines = unix_lines(self.directory(), scripts).map_err(one)?;
         if tree
@@ -123,20 +124,26 @@ impl Resolver<'_> {
         }
     }
 
-    fn check_credentials(&self, wanted: &WantedCase, directory: &str) -> Result<(), TreeProblem> {
+    fn check_credentials(
+        &self,
+        wanted: &WantedCase,
+        scripts: &[String],
+    ) -> Result<(), TreeProblem> {
         if self.request.allow_credential_changes {
             return Ok(());
         }
-        let path = self.directory().join(directory).join("main.sh");
-        let script = read::text(&path)?.unwrap_or_default();
-        match changes(&script) {
-            Some(what) => Err(TreeProblem::Credentials {
-                case: shown(&wanted.name),
-                path,
-                what,
-            }),
-            None => Ok(()),
+        for script in scripts {
+            let path = self.directory().join(script);
+            let text = read::text(&path)?.unwrap_or_default();
+            if let Some(what) = changes(&text) {
+                return Err(TreeProblem::Credentials {
+                    case: shown(&wanted.name),
+                    path,
+                    what,
+                });
+            }
         }
+        Ok(())
     }
 }
 

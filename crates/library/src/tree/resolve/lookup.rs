@@ -107,14 +107,11 @@ impl Resolver<'_> {
             }
             (None, []) => Ok(None),
             (None, [chip]) => Ok(Some(chip.clone())),
-            (None, chips) => {
-                let choices: Vec<String> = chips.iter().map(|chip| with_chip(chip)).collect();
-                Err(TreeProblem::Ambiguous {
-                    case: shown(&wanted.name),
-                    vendor,
-                    choices: quoted(choices.iter().map(String::as_str)),
-                })
-            }
+            (None, chips) => Err(TreeProblem::Ambiguous {
+                case: shown(&wanted.name),
+                vendor,
+                choices: chips.iter().map(|chip| with_chip(chip)).collect(),
+            }),
         }
     }
 

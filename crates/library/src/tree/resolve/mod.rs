@@ -244,7 +244,7 @@ impl Resolver<'_> {
             }
         }
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(of_pattern(problems, &wanted.name, first));
         }
         if !found.is_empty() {
             return Ok(found);
@@ -354,6 +354,37 @@ impl Resolver<'_> {
             peaks: BTreeMap::new(),
         }
     }
+}
+
+/// The problems of the cases that a pattern means. That it says no chip is said once.
+fn of_pattern(problems: Vec<TreeProblem>, pattern: &str, first: &str) -> Vec<TreeProblem> {
+    let mut said: Option<(String, Vec<String>)> = None;
+    let mut others = Vec::new();
+    for problem in problems {
+        let TreeProblem::Ambiguous {
+            vendor, choices, ..
+        } = problem
+        else {
+            others.push(problem);
+            continue;
+        };
+        let (_, all) = said.get_or_insert((vendor, Vec::new()));
+        for choice in choices {
+            let rest = choice.split_once(':').map_or("", |(_, rest)| rest);
+            let choice = format!("{first}:{rest}");
+            if !all.contains(&choice) {
+                all.push(choice);
+            }
+        }
+    }
+    if let Some((vendor, choices)) = said {
+        others.push(TreeProblem::Ambiguous {
+            case: shown(pattern),
+            vendor,
+            choices,
+        });
+    }
+    others
 }
 
 /// True if a problem only says that the case does not exist for what was asked.

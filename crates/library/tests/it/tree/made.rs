@@ -21,7 +21,7 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     (
         "base/benchmarks/drivers/utils.py",
-        "if vendor == \"nvidia\":\n    pass\nelif \"mthreads\" in vendor:\n    pass\n",
+        "def set_ieee_float32(vendor):\n    if vendor == \"nvidia\":\n        pass\n    elif \"mthreads\" in vendor:\n        pass\n\ndef unset_ieee_float32(vendor):\n    if vendor == \"nvidia\":\n        pass\n    elif \"mthreads\" in vendor:\n        pass\n\ndef sync(vendor):\n    if \"metax\" in vendor:\n        pass\n",
     ),
     (
         "base/benchmarks/computation-FP16/ascend/env.sh",
@@ -58,7 +58,7 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     (
         "operation/benchmarks/drivers/utils.py",
-        "if vendor == \"nvidia\":\n    pass\n",
+        "def adapt(vendor):\n    if vendor == \"iluvatar\":\n        pass\n\ndef set_ieee_float32(vendor):\n    if vendor == \"nvidia\":\n        pass\n",
     ),
     (
         "inference/configs/resnet50/configurations.yaml",

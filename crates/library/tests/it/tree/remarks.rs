@@ -66,7 +66,7 @@ fn tf32_is_left_alone_where_the_case_does_right() {
     // A tree in which the comparison was mended needs nothing.
     made.write(
         "base/benchmarks/drivers/utils.py",
-        "if \"nvidia\" in vendor:\n    pass\n",
+        "def unset_ieee_float32(vendor):\n    if \"nvidia\" in vendor:\n        pass\n",
     );
     let case = base(&made, "nvidia", "computation-TF32", &["a"]);
     assert!(
@@ -194,7 +194,7 @@ fn toolkits_that_change_credentials_are_refused_unless_that_is_allowed() {
     let wanted = "`interconnect-P2P_interserver` is not run: ";
     assert!(text.starts_with(wanted), "{text}");
     assert!(
-        text.ends_with("main.sh` sets passwords (line 2), deletes ssh keys (line 3), rewrites the configuration of sshd (line 4) on every node it runs on, and the way to the node may be lost with it; allow it with `--allow-credential-changes` if the nodes are containers for this run alone"),
+        text.ends_with("main.sh` sets passwords (line 2), deletes or replaces ssh keys (line 3), rewrites the configuration of sshd (line 4) on every node it runs on, and the way to the node may be lost with it; allow it with `--allow-credential-changes` if the nodes are containers for this run alone"),
         "{text}"
     );
     let wish = made
@@ -202,6 +202,15 @@ fn toolkits_that_change_credentials_are_refused_unless_that_is_allowed() {
         .toolkits()
         .on(&["a", "b"]);
     assert_eq!(wish.plan().len(), 1);
+    // What the script calls counts as much.
+    made.write(
+        "base/toolkits/interconnect-P2P_interserver/nvidia/A100/keys.sh",
+        "rm -rf ~/.ssh\n",
+    );
+    assert!(
+        wish.wrong()
+            .contains("keys.sh` deletes or replaces ssh keys (line 1) on every node")
+    );
 }
 
 #[test]

@@ -171,10 +171,17 @@ fn patterns_mean_all_that_exist() {
         names(&wish("nvidia", "*").toolkits().on(&["a", "b"])).len(),
         4
     );
-    assert!(
-        wish("mthreads", "*")
-            .wrong()
-            .contains("`computation-FP16` does not say for which chip")
+    made.write(
+        "base/benchmarks/computation-FP32/mthreads/S5000/case_config.yaml",
+        "",
+    );
+    made.write(
+        "base/benchmarks/computation-FP32/mthreads/S6000/case_config.yaml",
+        "",
+    );
+    assert_eq!(
+        wish("mthreads", "*").wrong(),
+        "`*` does not say for which chip, and `mthreads` has several; write `*:S4000`, `*:S5000`, `*:S6000`"
     );
     assert_eq!(
         wish("metax", "interconnect-P2P_*").wrong(),
