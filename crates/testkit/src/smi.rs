@@ -34,7 +34,7 @@ impl StandInSmi {
         smi
     }
 
-    /// Changes what it does from now on: `ok`, `mig`, `lost`, `block`, `garbage`, `buffered`; and for those that are
+    /// Changes what it does from now on: `ok`, `busy`, `mig`, `lost`, `block`, `garbage`, `buffered`; and for those that are
     /// started from now on `fail`, `none`, `old`, `layout`.
     pub fn behave(&self, mode: &str) {
         self.write("mode", mode);
@@ -61,6 +61,12 @@ impl StandInSmi {
             Some((pid.parse().ok()?, arguments.to_owned()))
         };
         calls.lines().filter_map(call).collect()
+    }
+
+    /// How many samples it has printed.
+    pub fn printed(&self) -> usize {
+        let printed = fs::read_to_string(self.directory.path().join("printed"));
+        printed.map_or(0, |lines| lines.lines().count())
     }
 
     /// Written aside and renamed, so that it never reads half a word.
