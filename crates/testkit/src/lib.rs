@@ -50,4 +50,4 @@ pub use builder::Builder;
 pub use engine::{BaseImage, Container, Engine, Image};
 pub use process::Process;
 pub use script::script;
-pub use smi::StandInSmi;
+pub use smi::{SMI_SCRIPT, StandInSmi};

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The script; the words for `mode` stand in it.
-const SCRIPT: &str = include_str!("smi.sh");
+/// The script, for who brings it to a node of a test bed; the words for `mode` stand in it.
+pub const SMI_SCRIPT: &str = include_str!("smi.sh");
 
 /// A stand-in for `nvidia-smi` in a directory of its own.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl StandInSmi {
             .tempdir()
             .expect("a directory for the stand-in");
         let path = directory.path().join("nvidia-smi");
-        fs::write(&path, SCRIPT).expect("the stand-in");
+        fs::write(&path, SMI_SCRIPT).expect("the stand-in");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its permissions");
         let smi = Self { directory };
         smi.write("chips", &chips.to_string());
@@ -34,7 +34,7 @@ impl StandInSmi {
         smi
     }
 
-    /// Changes what it does from now on: `ok`, `mig`, `lost`, `block`, `garbage`, `buffered`; and for those that are
+    /// Changes what it does from now on: `ok`, `busy`, `mig`, `lost`, `block`, `garbage`, `buffered`; and for those that are
     /// started from now on `fail`, `none`, `old`, `layout`.
     pub fn behave(&self, mode: &str) {
         self.write("mode", mode);
@@ -61,6 +61,12 @@ impl StandInSmi {
             Some((pid.parse().ok()?, arguments.to_owned()))
         };
         calls.lines().filter_map(call).collect()
+    }
+
+    /// How many samples it has printed.
+    pub fn printed(&self) -> usize {
+        let printed = fs::read_to_string(self.directory.path().join("printed"));
+        printed.map_or(0, |lines| lines.lines().count())
     }
 
     /// Written aside and renamed, so that it never reads half a word.

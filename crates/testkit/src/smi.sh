@@ -2,8 +2,10 @@
 # Stands in for nvidia-smi in tests. What it does stands in files beside it, which a test may change meanwhile:
 #   mode    what it does from now on, see below
 #   chips   how many chips there are
-# It adds a line with its process id and its arguments to the file `calls` whenever it is started.
-here=$(dirname "$0")
+# It adds a line with its process id and its arguments to the file `calls` whenever it is started, and one to
+# `printed` for each sample that it prints. It starts no process but to sleep, so that it is quick where all
+# processors are busy.
+here=${0%/*}
 echo "$$ $*" >>"$here/calls"
 fields=
 interval=
@@ -13,35 +15,39 @@ for word; do
     --loop-ms=*) interval=${word#*=} ;;
     esac
 done
+read -r chips <"$here/chips"
+mode=
+look() { read -r mode <"$here/mode"; }
 
-mode() { cat "$here/mode"; }
-
-# value FIELD CHIP: what a row has in that column.
+# value FIELD CHIP: sets `value` to what a row has in that column.
 value() {
     case $1 in
-    index) echo "$2" ;;
-    uuid) echo "GPU-$2$2$2$2-test" ;;
-    pci.bus_id) echo "00000000:0$2:00.0" ;;
-    name) echo "NVIDIA H100 PCIe" ;;
-    driver_version) echo "550.54.15" ;;
-    temperature.gpu) echo "$((30 + $2))" ;;
-    power.draw) echo "$((100 * ($2 + 1))).50 W" ;;
-    memory.used) echo "$((1000 * ($2 + 1))) MiB" ;;
-    memory.total) echo "81559 MiB" ;;
+    index) value=$2 ;;
+    uuid) value=GPU-$2$2$2$2-test ;;
+    pci.bus_id) value=00000000:0$2:00.0 ;;
+    name) value="NVIDIA H100 PCIe" ;;
+    driver_version) value=550.54.15 ;;
+    temperature.gpu) value=$((30 + $2)) ;;
+    power.draw) value="$((100 * ($2 + 1))).50 W" ;;
+    memory.used) value="$((1000 * ($2 + 1))) MiB" ;;
+    memory.total) value="81559 MiB" ;;
     utilization.gpu)
+        value="$((10 * $2)) %"
         # As of a chip that is cut into parts.
-        if [ "$(mode)" = mig ]; then echo "[N/A]"; else echo "$((10 * $2)) %"; fi
+        [ "$mode" = mig ] && value="[N/A]"
         ;;
-    utilization.memory) echo "5 %" ;;
-    clocks.sm) echo "1755 MHz" ;;
-    clocks.mem) echo "1593 MHz" ;;
-    *) echo "[N/A]" ;;
+    utilization.memory) value="5 %" ;;
+    clocks.sm) value="1755 MHz" ;;
+    clocks.mem) value="1593 MHz" ;;
+    *) value="[N/A]" ;;
     esac
 }
 
+# The names of the columns, with their units.
 header() {
     line=
-    for field in $(echo "$fields" | tr , ' '); do
+    IFS=,
+    for field in $fields; do
         case $field in
         power.*) field="$field [W]" ;;
         memory.*) field="$field [MiB]" ;;
@@ -51,27 +57,39 @@ header() {
         esac
         line="$line, $field"
     done
+    unset IFS
     echo "${line#, }"
 }
 
+# Sets `rows` to a row for each chip.
 rows() {
+    rows=
     chip=0
-    while [ "$chip" -lt "$(cat "$here/chips")" ]; do
+    while [ "$chip" -lt "$chips" ]; do
         line=
-        for field in $(echo "$fields" | tr , ' '); do
-            line="$line, $(value "$field" "$chip")"
+        IFS=,
+        for field in $fields; do
+            value "$field" "$chip"
+            line="$line, $value"
         done
+        unset IFS
         # The second chip drops out.
-        if [ "$(mode)" != lost ] || [ "$chip" != 1 ]; then
-            echo "${line#, }"
+        if [ "$mode" != lost ] || [ "$chip" != 1 ]; then
+            rows="$rows${line#, }
+"
         fi
         chip=$((chip + 1))
     done
+    echo >>"$here/printed"
 }
 
-pause() { sleep "$(printf '%d.%03d' $((interval / 1000)) $((interval % 1000)))"; }
+if [ -n "$interval" ]; then
+    thousandth=00$((interval % 1000))
+    seconds=$((interval / 1000)).${thousandth#"${thousandth%???}"}
+fi
 
-case $(mode) in
+look
+case $mode in
 fail)
     echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver." >&2
     exit 9
@@ -101,32 +119,38 @@ esac
 
 header
 if [ -z "$interval" ]; then
-    [ "$(mode)" = block ] && sleep 1000
+    [ "$mode" = block ] && sleep 1000
     rows
+    printf '%s' "$rows"
     exit 0
 fi
 while true; do
-    case $(mode) in
+    look
+    case $mode in
     # It waits for a driver that does not answer.
     block) sleep 1000 ;;
     # What it prints is held back, and comes out together.
     buffered)
         held=
         for _ in 1 2 3 4; do
-            held="$held$(rows)
-"
-            pause
+            rows
+            held=$held$rows
+            sleep "$seconds"
         done
         printf '%s' "$held"
         ;;
     garbage)
         echo "0, GPU-00"
         printf '\377\376,,,\033[2J\n'
-        pause
+        sleep "$seconds"
         ;;
     *)
+        # It has a lot to think about.
+        turns=0
+        while [ "$mode" = busy ] && [ "$turns" -lt 20000 ]; do turns=$((turns + 1)); done
         rows
-        pause
+        printf '%s' "$rows"
+        sleep "$seconds"
         ;;
     esac
 done

@@ -318,15 +318,13 @@ impl Stretch<'_> {
     /// The tool has been silent for too long.
     fn give_up(&mut self, desk: &mut Desk, now: Instant) {
         let Some(run) = &self.run else { return };
-        let lost = run.lines > MOST_LINES;
-        let silence = now.duration_since(run.begun.max(self.came.unwrap_or(run.begun)));
-        let reason = if lost {
-            "printed nothing but what cannot be read, and was ended".to_owned()
+        let since = run.begun.max(self.came.unwrap_or(run.begun));
+        let seconds = now.duration_since(since).as_secs_f64();
+        // Lines of the sample that came last do not count.
+        let reason = if run.lines > self.of.sampled.census.chips.len() {
+            format!("had printed nothing that can be read for {seconds:.0} s and was ended")
         } else {
-            format!(
-                "had said nothing for {:.0} s and was ended",
-                silence.as_secs_f64()
-            )
+            format!("had said nothing for {seconds:.0} s and was ended")
         };
         // It answered when it was asked once; if it has never gone on by itself, it is asked once again and again.
         if !self.of.has_repeated {

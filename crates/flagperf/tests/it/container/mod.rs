@@ -1,5 +1,6 @@
 //! Container mode on nodes with real engines: images, containers, what can befall them, and that none is left.
 
+mod chips;
 mod cleaning;
 mod engines;
 mod faults;
