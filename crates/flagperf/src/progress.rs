@@ -5,16 +5,21 @@
 //! by itself would use the processors that are being measured. Elsewhere there are plain lines with the
 //! time of day.
 
+mod connecting;
+mod steps;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 
 use flagperf_model::{
-    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
-    median,
+    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, Timestamp, median,
 };
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
+
+pub(crate) use connecting::while_connecting;
+use steps::Steps;
 
 /// Progress of one run.
 pub(crate) struct Progress {
@@ -23,7 +28,9 @@ pub(crate) struct Progress {
     total: u32,
     ended: u32,
     current: Option<Current>,
-    /// What the line of the running case says now.
+    /// The step that is being taken.
+    steps: Steps,
+    /// What the line of the running case or step says now.
     drawn: RefCell<String>,
 }
 
@@ -53,13 +60,22 @@ struct Number {
 }
 
 impl Progress {
-    pub(crate) fn new(on_terminal: bool) -> Self {
+    /// `nodes` are those of the run, in their order.
+    pub(crate) fn new(on_terminal: bool, nodes: Vec<NodeName>) -> Self {
         Self {
             on_terminal,
+            steps: Steps::new(nodes),
             total: 0,
             ended: 0,
             current: None,
             drawn: RefCell::default(),
+        }
+    }
+
+    /// A node has printed something in a step.
+    pub(crate) fn step_output(&mut self, now: Timestamp, bytes: &[u8]) {
+        if self.on_terminal && self.steps.printed(now, bytes) {
+            self.redraw(now);
         }
     }
 
@@ -91,12 +107,19 @@ impl Progress {
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
+        // Whatever else happens, the nodes that have ended a step are told before.
+        if !matches!(event.what, EventKind::StepEnded { .. }) {
+            for line in self.steps.rest() {
+                self.say(event.at, &line);
+            }
+        }
         match &event.what {
             EventKind::RunStarted {
                 cases, directory, ..
             } => {
                 self.total = *cases;
-                self.say(event.at, &format!("recording in {directory}"));
+                // The run began before its nodes were reached.
+                self.say(flagperf_engine::now(), &format!("recording in {directory}"));
             }
             EventKind::CaseStarted { index, .. } => {
                 if let Some(current) = &mut self.current {
@@ -197,7 +220,7 @@ impl Progress {
             }
             EventKind::Interrupted { count: 1 } => self.say(
                 event.at,
-                "interrupted: ending the case in order; once more ends it at once",
+                "interrupted: ending in order; once more ends at once",
             ),
             EventKind::NodeSilent { node, seconds } => {
                 self.say(
@@ -220,47 +243,31 @@ impl Progress {
                 {
                     current.phase = "making ready";
                 }
+                let heading = self.steps.begin(*step, *group, event.at).to_owned();
                 if !self.on_terminal {
-                    let group = match group {
-                        1 => String::new(),
-                        group => format!(" (group {group})"),
-                    };
-                    self.say(event.at, &format!("{step}{group}: started"));
+                    self.say(event.at, &format!("{heading}: started"));
                 }
             }
             EventKind::StepEnded {
                 step,
                 node,
-                outcome: StepOutcome::Done { what },
+                outcome,
                 seconds,
                 ..
-            } if *step != StepKind::StopContainer || what.contains("left running") => {
+            } => {
                 if *step == StepKind::PrepareCase
                     && let Some(current) = &mut self.current
                 {
                     current.phase = "running";
                 }
-                self.say(
-                    event.at,
-                    &format!("{node}: {step}: {} ({seconds:.1} s)", clean(what)),
-                );
-            }
-            EventKind::StepEnded {
-                step,
-                node,
-                outcome: StepOutcome::Failed { reason, hint, tail },
-                ..
-            } => {
-                let text = format!("{node}: {step} failed: {}", clean(reason));
-                self.say(event.at, &format!("{} {text}", "error:".red()));
-                for line in tail {
-                    self.say(event.at, &format!("  {}", clean(line)));
-                }
-                if let Some(hint) = hint {
-                    self.say(event.at, &format!("{} {}", "hint:".cyan(), clean(hint)));
+                for line in self.steps.end(*step, node, outcome, *seconds) {
+                    self.say(event.at, &line);
                 }
             }
-            EventKind::RunEnded { .. } => self.current = None,
+            EventKind::RunEnded { .. } => {
+                self.current = None;
+                self.clear();
+            }
             EventKind::NodeReady { .. }
             | EventKind::TaskStarted { .. }
             | EventKind::Collected { .. }
@@ -268,7 +275,6 @@ impl Progress {
             | EventKind::Live { .. }
             | EventKind::Note { .. }
             | EventKind::MonitorStopped { .. }
-            | EventKind::StepEnded { .. }
             | EventKind::Interrupted { .. } => {}
         }
         self.redraw(event.at);
@@ -307,22 +313,15 @@ impl Progress {
     }
 
     fn redraw(&self, now: Timestamp) {
-        let Some(current) = self.current.as_ref().filter(|_| self.on_terminal) else {
+        if !self.on_terminal {
             return;
-        };
-        let since = now.seconds_since(current.started).max(0.0);
-        let time = match (current.remaining, current.expected_s) {
-            (Some((seconds, at)), _) => left(seconds - now.seconds_since(at)),
-            (None, Some(expected)) => left(expected - since),
-            (None, None) => format!("{since:.0} s so far, at most {:.0} s", current.limit_s),
-        };
-        let value = current.value.as_deref().unwrap_or_default();
-        let text = format!("{}: {}  {time}  {value}", current.label, current.phase);
-        let done: BTreeSet<&NodeName> = current.results.iter().map(|found| &found.node).collect();
-        let text = if current.nodes > 1 && !done.is_empty() {
-            format!("{text}  {} of {} nodes", done.len(), current.nodes)
-        } else {
-            text
+        }
+        let text = match &self.current {
+            Some(current) => current.line(now),
+            None => match self.steps.line(now) {
+                Some(line) => line,
+                None => return,
+            },
         };
         // One column stays free: what the terminal echoes (^C) must not begin a new line.
         let width = width().saturating_sub(4);
@@ -336,6 +335,13 @@ impl Progress {
         drop(anstream::stderr().lock().flush());
     }
 
+    /// Takes away the line that is redrawn.
+    fn clear(&self) {
+        if self.on_terminal && !self.drawn.take().is_empty() {
+            drop(write!(anstream::stderr().lock(), "{CLEAR}"));
+        }
+    }
+
     /// A line that stays.
     fn say(&self, at: Timestamp, text: &str) {
         self.drawn.borrow_mut().clear();
@@ -345,6 +351,26 @@ impl Progress {
         } else {
             writeln!(stderr, "{} {text}", time_of_day(at))
         });
+    }
+}
+
+impl Current {
+    /// Its line.
+    fn line(&self, now: Timestamp) -> String {
+        let since = now.seconds_since(self.started).max(0.0);
+        let time = match (self.remaining, self.expected_s) {
+            (Some((seconds, at)), _) => left(seconds - now.seconds_since(at)),
+            (None, Some(expected)) => left(expected - since),
+            (None, None) => format!("{since:.0} s so far, at most {:.0} s", self.limit_s),
+        };
+        let value = self.value.as_deref().unwrap_or_default();
+        let text = format!("{}: {}  {time}  {value}", self.label, self.phase);
+        let done: BTreeSet<&NodeName> = self.results.iter().map(|found| &found.node).collect();
+        if self.nodes > 1 && !done.is_empty() {
+            format!("{text}  {} of {} nodes", done.len(), self.nodes)
+        } else {
+            text
+        }
     }
 }
 

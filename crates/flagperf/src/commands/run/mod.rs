@@ -87,7 +87,7 @@ pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>
     };
     let inventory = inventory::inventory(args, &container).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
+    match bring_up::bring_up(&inventory, &program, &mut interrupts, true).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
         BroughtUp::Interrupted => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }
@@ -113,10 +113,11 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let mut trees = Trees::default();
     let mut words = container::settle(&mut inventory, &mut trees)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
-        BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => return Ok(nothing_started()),
-    };
+    let (nodes, bad) =
+        match bring_up::bring_up(&inventory, &program, &mut interrupts, tells(args)).await? {
+            BroughtUp::Done(nodes, bad) => (nodes, bad),
+            BroughtUp::Interrupted => return Ok(nothing_started()),
+        };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
@@ -153,7 +154,7 @@ async fn run_on(args: &RunArgs, library: &Library) -> Result<Exit, Failure> {
     let directory = recorder.directory().to_owned();
     let mut listeners = Listeners {
         recorder,
-        printer: printer(args),
+        printer: printer(args, &plan),
     };
     tell(
         &mut listeners,
@@ -331,13 +332,19 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
     }
 }
 
-fn printer(args: &RunArgs) -> Printer {
+/// True if a person is to see what goes on.
+fn tells(args: &RunArgs) -> bool {
+    !args.quiet && !args.json
+}
+
+fn printer(args: &RunArgs, plan: &Plan) -> Printer {
     if args.json {
         Printer::Json { error: None }
     } else if args.quiet {
         Printer::Quiet
     } else {
-        let progress = Progress::new(std::io::stderr().is_terminal());
+        let nodes = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        let progress = Progress::new(std::io::stderr().is_terminal(), nodes);
         Printer::Progress(Box::new(progress))
     }
 }

@@ -11,7 +11,7 @@ use flagperf_store::Recorder;
 use super::bring_up::{self, BroughtUp};
 use super::{
     LEAVING, VERSION, conclude, inventory, meeting, nothing_started, packing, printer, secrets,
-    signals, tell, tell_of_nodes,
+    signals, tell, tell_of_nodes, tells,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -30,10 +30,11 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     secrets::take_anew(args, &mut plan)?;
     let inventory = inventory::of_plan(&args.nodes, &plan)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) = match bring_up::bring_up(&inventory, &program, &mut interrupts).await? {
-        BroughtUp::Done(nodes, bad) => (nodes, bad),
-        BroughtUp::Interrupted => return Ok(nothing_started()),
-    };
+    let (nodes, bad) =
+        match bring_up::bring_up(&inventory, &program, &mut interrupts, tells(args)).await? {
+            BroughtUp::Done(nodes, bad) => (nodes, bad),
+            BroughtUp::Interrupted => return Ok(nothing_started()),
+        };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
@@ -54,7 +55,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     };
     let mut listeners = Listeners {
         recorder,
-        printer: printer(args),
+        printer: printer(args, &plan),
     };
     let resumed = EventKind::RunResumed {
         version: VERSION.to_owned(),
