@@ -5,19 +5,20 @@
 //! by itself would use the processors that are being measured. Elsewhere there are plain lines with the
 //! time of day.
 
+mod case;
 mod connecting;
 mod steps;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use flagperf_model::{
-    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, Timestamp, median,
+    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, Timestamp,
 };
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
 
+use case::{Current, Number, significant, summed_up};
 pub(crate) use connecting::while_connecting;
 use steps::Steps;
 
@@ -32,31 +33,6 @@ pub(crate) struct Progress {
     steps: Steps,
     /// What the line of the running case or step says now.
     drawn: RefCell<String>,
-}
-
-/// The running case.
-struct Current {
-    label: String,
-    started: Timestamp,
-    expected_s: Option<f64>,
-    limit_s: f64,
-    phase: &'static str,
-    /// `171.3 GFLOPS`, when the case has said so.
-    value: Option<String>,
-    /// Seconds of measurement to come, and when the case said so.
-    remaining: Option<(f64, Timestamp)>,
-    /// The metric that stands for the case: the declared one, else the first that is told.
-    primary: Option<String>,
-    /// On how many nodes it runs.
-    nodes: usize,
-    results: Vec<Number>,
-}
-
-/// A final number, and whose it is.
-struct Number {
-    node: NodeName,
-    value: f64,
-    unit: String,
 }
 
 impl Progress {
@@ -354,55 +330,8 @@ impl Progress {
     }
 }
 
-impl Current {
-    /// Its line.
-    fn line(&self, now: Timestamp) -> String {
-        let since = now.seconds_since(self.started).max(0.0);
-        let time = match (self.remaining, self.expected_s) {
-            (Some((seconds, at)), _) => left(seconds - now.seconds_since(at)),
-            (None, Some(expected)) => left(expected - since),
-            (None, None) => format!("{since:.0} s so far, at most {:.0} s", self.limit_s),
-        };
-        let value = self.value.as_deref().unwrap_or_default();
-        let text = format!("{}: {}  {time}  {value}", self.label, self.phase);
-        let done: BTreeSet<&NodeName> = self.results.iter().map(|found| &found.node).collect();
-        if self.nodes > 1 && !done.is_empty() {
-            format!("{text}  {} of {} nodes", done.len(), self.nodes)
-        } else {
-            text
-        }
-    }
-}
-
-/// The number, or of several their median and both ends with whose they are.
-fn summed_up(results: &[Number]) -> String {
-    let Some(first) = results.first() else {
-        return "no number".to_owned();
-    };
-    let mut order: Vec<&Number> = results.iter().collect();
-    order.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let values: Vec<f64> = results.iter().map(|found| found.value).collect();
-    match (order.as_slice(), median(&values)) {
-        ([low, .., high], Some(middle)) => format!(
-            "median {} {} of {}: {} ({}) to {} ({})",
-            significant(middle),
-            first.unit,
-            results.len(),
-            significant(low.value),
-            low.node,
-            significant(high.value),
-            high.node
-        ),
-        _ => format!("{} {}", significant(first.value), first.unit),
-    }
-}
-
 /// Returns to the first column and clears the line.
 const CLEAR: &str = "\r\x1b[2K";
-
-fn left(seconds: f64) -> String {
-    format!("{:.0} s left", seconds.max(0.0))
-}
 
 fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr())
@@ -423,50 +352,4 @@ fn time_of_day(at: Timestamp) -> String {
             local.strftime("%H:%M:%S").to_string()
         },
     )
-}
-
-/// Four significant digits.
-fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
-    }
-    if !(1e-4..1e7).contains(&value.abs()) {
-        return format!("{value:.3e}");
-    }
-    let decimals = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
-    format!("{value:.decimals$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn four_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (0.012_345_6, "0.01235"),
-            (1.0, "1.000"),
-            (171.26, "171.3"),
-            (54_321.0, "54321"),
-            (-5e300, "-5.000e300"),
-        ] {
-            assert_eq!(significant(value), text);
-        }
-    }
-    #[test]
-    fn several_numbers_are_summed_up() {
-        let number = |node: &str, value| Number {
-            node: NodeName::new(node).unwrap(),
-            value,
-            unit: "GB/s".to_owned(),
-        };
-        assert_eq!(summed_up(&[]), "no number");
-        assert_eq!(summed_up(&[number("a", 2.0)]), "2.000 GB/s");
-        let three = [number("a", 2.0), number("b", 1.0), number("c", 4.0)];
-        assert_eq!(
-            summed_up(&three),
-            "median 2.000 GB/s of 3: 1.000 (b) to 4.000 (c)"
-        );
-    }
 }
