@@ -123,6 +123,7 @@ fn last_lines(words: &str) -> String {
             !line.is_empty()
                 && !line.starts_with('{')
                 && !line.starts_with("See '")
+                && !line.starts_with("Usage:")
                 && !line.ends_with("--help'.")
         })
         .filter(|line| !line.starts_with("Run 'docker"))

@@ -188,7 +188,7 @@ async fn send_image(request: &Request<'_>, hosts: &mut [Host], steps: &mut Steps
             // Nothing can come of it any more.
             Some(_) if !request.tolerant && hosts.iter().any(|host| host.failed.is_some()) => {
                 Err(StepError {
-                    reason: "not sent, because another node failed".to_owned(),
+                    reason: "another node failed".to_owned(),
                     ..NoAnswer::Interrupted.into()
                 })
             }

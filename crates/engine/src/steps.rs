@@ -44,6 +44,9 @@ impl StepError {
     }
 
     pub(crate) fn into_outcome(self) -> StepOutcome {
+        if self.is_interrupt() {
+            return StepOutcome::Stopped { why: self.reason };
+        }
         StepOutcome::Failed {
             reason: self.reason,
             hint: self.hint,
@@ -162,7 +165,7 @@ impl Steps<'_> {
                         failed.get_or_insert_with(|| node.clone());
                     } else if let Some(failed) = failed.as_ref().filter(|_| steps.interrupted == 0)
                     {
-                        error.reason = format!("stopped, because {failed} failed");
+                        error.reason = format!("{failed} failed");
                     }
                     error.into_outcome()
                 }

@@ -5,16 +5,22 @@
 //! by itself would use the processors that are being measured. Elsewhere there are plain lines with the
 //! time of day.
 
+mod case;
+mod connecting;
+mod steps;
+
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use flagperf_model::{
-    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, StepOutcome, Timestamp,
-    median,
+    Event, EventKind, NodeName, Outcome, Phase, PlannedCase, StepKind, Timestamp,
 };
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize;
+
+use case::{Current, Number, significant, summed_up};
+pub(crate) use connecting::while_connecting;
+use steps::Steps;
 
 /// Progress of one run.
 pub(crate) struct Progress {
@@ -23,43 +29,29 @@ pub(crate) struct Progress {
     total: u32,
     ended: u32,
     current: Option<Current>,
-    /// What the line of the running case says now.
+    /// The step that is being taken.
+    steps: Steps,
+    /// What the line of the running case or step says now.
     drawn: RefCell<String>,
 }
 
-/// The running case.
-struct Current {
-    label: String,
-    started: Timestamp,
-    expected_s: Option<f64>,
-    limit_s: f64,
-    phase: &'static str,
-    /// `171.3 GFLOPS`, when the case has said so.
-    value: Option<String>,
-    /// Seconds of measurement to come, and when the case said so.
-    remaining: Option<(f64, Timestamp)>,
-    /// The metric that stands for the case: the declared one, else the first that is told.
-    primary: Option<String>,
-    /// On how many nodes it runs.
-    nodes: usize,
-    results: Vec<Number>,
-}
-
-/// A final number, and whose it is.
-struct Number {
-    node: NodeName,
-    value: f64,
-    unit: String,
-}
-
 impl Progress {
-    pub(crate) fn new(on_terminal: bool) -> Self {
+    /// `nodes` are those of the run, in their order.
+    pub(crate) fn new(on_terminal: bool, nodes: Vec<NodeName>) -> Self {
         Self {
             on_terminal,
+            steps: Steps::new(nodes),
             total: 0,
             ended: 0,
             current: None,
             drawn: RefCell::default(),
+        }
+    }
+
+    /// A node has printed something in a step.
+    pub(crate) fn step_output(&mut self, now: Timestamp, bytes: &[u8]) {
+        if self.on_terminal && self.steps.printed(now, bytes) {
+            self.redraw(now);
         }
     }
 
@@ -91,12 +83,19 @@ impl Progress {
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
+        // Whatever else happens, the nodes that have ended a step are told before.
+        if !matches!(event.what, EventKind::StepEnded { .. }) {
+            for line in self.steps.rest() {
+                self.say(event.at, &line);
+            }
+        }
         match &event.what {
             EventKind::RunStarted {
                 cases, directory, ..
             } => {
                 self.total = *cases;
-                self.say(event.at, &format!("recording in {directory}"));
+                // The run began before its nodes were reached.
+                self.say(flagperf_engine::now(), &format!("recording in {directory}"));
             }
             EventKind::CaseStarted { index, .. } => {
                 if let Some(current) = &mut self.current {
@@ -197,7 +196,7 @@ impl Progress {
             }
             EventKind::Interrupted { count: 1 } => self.say(
                 event.at,
-                "interrupted: ending the case in order; once more ends it at once",
+                "interrupted: ending in order; once more ends at once",
             ),
             EventKind::NodeSilent { node, seconds } => {
                 self.say(
@@ -220,47 +219,31 @@ impl Progress {
                 {
                     current.phase = "making ready";
                 }
+                let heading = self.steps.begin(*step, *group, event.at).to_owned();
                 if !self.on_terminal {
-                    let group = match group {
-                        1 => String::new(),
-                        group => format!(" (group {group})"),
-                    };
-                    self.say(event.at, &format!("{step}{group}: started"));
+                    self.say(event.at, &format!("{heading}: started"));
                 }
             }
             EventKind::StepEnded {
                 step,
                 node,
-                outcome: StepOutcome::Done { what },
+                outcome,
                 seconds,
                 ..
-            } if *step != StepKind::StopContainer || what.contains("left running") => {
+            } => {
                 if *step == StepKind::PrepareCase
                     && let Some(current) = &mut self.current
                 {
                     current.phase = "running";
                 }
-                self.say(
-                    event.at,
-                    &format!("{node}: {step}: {} ({seconds:.1} s)", clean(what)),
-                );
-            }
-            EventKind::StepEnded {
-                step,
-                node,
-                outcome: StepOutcome::Failed { reason, hint, tail },
-                ..
-            } => {
-                let text = format!("{node}: {step} failed: {}", clean(reason));
-                self.say(event.at, &format!("{} {text}", "error:".red()));
-                for line in tail {
-                    self.say(event.at, &format!("  {}", clean(line)));
-                }
-                if let Some(hint) = hint {
-                    self.say(event.at, &format!("{} {}", "hint:".cyan(), clean(hint)));
+                for line in self.steps.end(*step, node, outcome, *seconds) {
+                    self.say(event.at, &line);
                 }
             }
-            EventKind::RunEnded { .. } => self.current = None,
+            EventKind::RunEnded { .. } => {
+                self.current = None;
+                self.clear();
+            }
             EventKind::NodeReady { .. }
             | EventKind::TaskStarted { .. }
             | EventKind::Collected { .. }
@@ -268,7 +251,6 @@ impl Progress {
             | EventKind::Live { .. }
             | EventKind::Note { .. }
             | EventKind::MonitorStopped { .. }
-            | EventKind::StepEnded { .. }
             | EventKind::Interrupted { .. } => {}
         }
         self.redraw(event.at);
@@ -307,22 +289,15 @@ impl Progress {
     }
 
     fn redraw(&self, now: Timestamp) {
-        let Some(current) = self.current.as_ref().filter(|_| self.on_terminal) else {
+        if !self.on_terminal {
             return;
-        };
-        let since = now.seconds_since(current.started).max(0.0);
-        let time = match (current.remaining, current.expected_s) {
-            (Some((seconds, at)), _) => left(seconds - now.seconds_since(at)),
-            (None, Some(expected)) => left(expected - since),
-            (None, None) => format!("{since:.0} s so far, at most {:.0} s", current.limit_s),
-        };
-        let value = current.value.as_deref().unwrap_or_default();
-        let text = format!("{}: {}  {time}  {value}", current.label, current.phase);
-        let done: BTreeSet<&NodeName> = current.results.iter().map(|found| &found.node).collect();
-        let text = if current.nodes > 1 && !done.is_empty() {
-            format!("{text}  {} of {} nodes", done.len(), current.nodes)
-        } else {
-            text
+        }
+        let text = match &self.current {
+            Some(current) => current.line(now),
+            None => match self.steps.line(now) {
+                Some(line) => line,
+                None => return,
+            },
         };
         // One column stays free: what the terminal echoes (^C) must not begin a new line.
         let width = width().saturating_sub(4);
@@ -334,6 +309,13 @@ impl Progress {
         self.drawn.replace(text.clone());
         drop(write!(anstream::stderr().lock(), "{CLEAR}{text}"));
         drop(anstream::stderr().lock().flush());
+    }
+
+    /// Takes away the line that is redrawn.
+    fn clear(&self) {
+        if self.on_terminal && !self.drawn.take().is_empty() {
+            drop(write!(anstream::stderr().lock(), "{CLEAR}"));
+        }
     }
 
     /// A line that stays.
@@ -348,35 +330,8 @@ impl Progress {
     }
 }
 
-/// The number, or of several their median and both ends with whose they are.
-fn summed_up(results: &[Number]) -> String {
-    let Some(first) = results.first() else {
-        return "no number".to_owned();
-    };
-    let mut order: Vec<&Number> = results.iter().collect();
-    order.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let values: Vec<f64> = results.iter().map(|found| found.value).collect();
-    match (order.as_slice(), median(&values)) {
-        ([low, .., high], Some(middle)) => format!(
-            "median {} {} of {}: {} ({}) to {} ({})",
-            significant(middle),
-            first.unit,
-            results.len(),
-            significant(low.value),
-            low.node,
-            significant(high.value),
-            high.node
-        ),
-        _ => format!("{} {}", significant(first.value), first.unit),
-    }
-}
-
 /// Returns to the first column and clears the line.
 const CLEAR: &str = "\r\x1b[2K";
-
-fn left(seconds: f64) -> String {
-    format!("{:.0} s left", seconds.max(0.0))
-}
 
 fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr())
@@ -397,50 +352,4 @@ fn time_of_day(at: Timestamp) -> String {
             local.strftime("%H:%M:%S").to_string()
         },
     )
-}
-
-/// Four significant digits.
-fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
-    }
-    if !(1e-4..1e7).contains(&value.abs()) {
-        return format!("{value:.3e}");
-    }
-    let decimals = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
-    format!("{value:.decimals$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn four_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (0.012_345_6, "0.01235"),
-            (1.0, "1.000"),
-            (171.26, "171.3"),
-            (54_321.0, "54321"),
-            (-5e300, "-5.000e300"),
-        ] {
-            assert_eq!(significant(value), text);
-        }
-    }
-    #[test]
-    fn several_numbers_are_summed_up() {
-        let number = |node: &str, value| Number {
-            node: NodeName::new(node).unwrap(),
-            value,
-            unit: "GB/s".to_owned(),
-        };
-        assert_eq!(summed_up(&[]), "no number");
-        assert_eq!(summed_up(&[number("a", 2.0)]), "2.000 GB/s");
-        let three = [number("a", 2.0), number("b", 1.0), number("c", 4.0)];
-        assert_eq!(
-            summed_up(&three),
-            "median 2.000 GB/s of 3: 1.000 (b) to 4.000 (c)"
-        );
-    }
 }

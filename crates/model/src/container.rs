@@ -245,6 +245,11 @@ pub enum StepOutcome {
         /// What was done, in words: `built`, `was there`.
         what: String,
     },
+    /// Not at all: the user or a failure elsewhere stopped it.
+    Stopped {
+        /// What stopped it, in words.
+        why: String,
+    },
     /// Badly.
     Failed {
         /// Why.

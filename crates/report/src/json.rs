@@ -69,7 +69,9 @@ impl<'a> Taken<'a> {
     fn of(record: &'a StepRecord) -> Self {
         let (done, words) = match &record.outcome {
             StepOutcome::Done { what } => (true, what),
-            StepOutcome::Failed { reason, .. } => (false, reason),
+            StepOutcome::Failed { reason, .. } | StepOutcome::Stopped { why: reason } => {
+                (false, reason)
+            }
         };
         Self {
             step: record.step,

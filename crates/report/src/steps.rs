@@ -59,6 +59,7 @@ fn line(step: &StepRecord) -> StepLine {
             ("started".to_owned(), false)
         }
         StepOutcome::Done { what } => (what.clone(), false),
+        StepOutcome::Stopped { why } => (format!("stopped: {why}"), true),
         StepOutcome::Failed { reason, .. } => (reason.clone(), true),
     };
     StepLine {

@@ -90,6 +90,13 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         EventKind::StepEnded {
             step,
             node,
+            outcome: StepOutcome::Stopped { why },
+            seconds,
+            ..
+        } => info(format!("{node}: {step}: stopped: {why} ({seconds:.1} s)")),
+        EventKind::StepEnded {
+            step,
+            node,
             outcome: StepOutcome::Failed { reason, hint, tail },
             ..
         } => {

@@ -76,6 +76,9 @@ impl Consumer for Listeners {
             } => {
                 let node = *node as u32;
                 self.recorder.step_output(node, *step, *group, bytes);
+                if let Printer::Progress(progress) = &mut self.printer {
+                    progress.step_output(flagperf_engine::now(), bytes);
+                }
             }
             Emission::ChipSamples { node, block } => {
                 self.recorder.chip_samples(*node as u32, block);

@@ -18,7 +18,7 @@ fn ctrl_c_once_stops_in_order_and_keeps_what_there_is() {
     let ran = running.end(20.0);
     assert_eq!(ran.code, Some(130), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("interrupted: ending the case in order"),
+        ran.stderr.contains("interrupted: ending in order"),
         "{}",
         ran.stderr
     );

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::VERSION;
 use crate::exit::{Exit, Failure};
+use crate::progress::while_connecting;
 
 /// What became of the nodes.
 pub(super) enum BroughtUp {
@@ -23,12 +24,13 @@ pub(super) enum BroughtUp {
     Interrupted,
 }
 
-/// Brings all nodes up together.
+/// Brings all nodes up together. `tells` is false if nothing is to be seen of that.
 pub(super) async fn bring_up(
     inventory: &Inventory,
     own: &Path,
     chips: Arc<ChipWatch>,
     interrupts: &mut UnboundedReceiver<()>,
+    tells: bool,
 ) -> Result<BroughtUp, Failure> {
     let hash = flagperf_transport::own_hash().map_err(Failure::internal)?;
     let timing = inventory.timing;
@@ -48,6 +50,17 @@ pub(super) async fn bring_up(
         home: std::env::home_dir(),
     };
     let connecting = flagperf_engine::connect_all(&inventory.nodes, own, &bring_up);
+    let connecting = async {
+        if !tells {
+            return connecting.await;
+        }
+        let names: Vec<_> = inventory
+            .nodes
+            .iter()
+            .map(|node| node.name.clone())
+            .collect();
+        while_connecting(&names, connecting).await
+    };
     let results = tokio::select! {
         results = connecting => results,
         _ = interrupts.recv() => return Ok(BroughtUp::Interrupted),

@@ -157,7 +157,7 @@ pub(super) async fn nodes_of(args: &NodeArgs) -> Result<(Vec<Node>, Vec<BadNode>
     let inventory = inventory::inventory(args, &container, None).await?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let chips = std::sync::Arc::default();
-    match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+    match bring_up::bring_up(&inventory, &program, chips, &mut interrupts, true).await? {
         BroughtUp::Done(nodes, bad) => Ok((nodes, bad)),
         BroughtUp::Interrupted => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }
@@ -204,7 +204,7 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
     let chips = vendor::watch(&profiles, vendor.as_deref())?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) =
-        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts, tells(args)).await? {
             BroughtUp::Done(nodes, bad) => (nodes, bad),
             BroughtUp::Interrupted => return Ok(nothing_started()),
         };
@@ -249,7 +249,7 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
     let directory = recorder.directory().to_owned();
     let mut listeners = Listeners {
         recorder,
-        printer: printer(args),
+        printer: printer(args, &plan),
     };
     tell(
         &mut listeners,
@@ -460,13 +460,19 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
     }
 }
 
-fn printer(args: &RunArgs) -> Printer {
+/// True if a person is to see what goes on.
+fn tells(args: &RunArgs) -> bool {
+    !args.quiet && !args.json
+}
+
+fn printer(args: &RunArgs, plan: &Plan) -> Printer {
     if args.json {
         Printer::Json { error: None }
     } else if args.quiet {
         Printer::Quiet
     } else {
-        let progress = Progress::new(std::io::stderr().is_terminal());
+        let nodes = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        let progress = Progress::new(std::io::stderr().is_terminal(), nodes);
         Printer::Progress(Box::new(progress))
     }
 }

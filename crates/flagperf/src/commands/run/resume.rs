@@ -11,7 +11,7 @@ use flagperf_store::Recorder;
 use super::bring_up::{self, BroughtUp};
 use super::{
     LEAVING, RESULTS, VERSION, conclude, inventory, meeting, nothing_started, packing, printer,
-    secrets, signals, tell, tell_of_nodes, vendor,
+    secrets, signals, tell, tell_of_nodes, tells, vendor,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -33,7 +33,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     let chips = vendor::watch(&vendor::profiles(args.vendor_directory.as_deref())?, vendor)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) =
-        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
+        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts, tells(args)).await? {
             BroughtUp::Done(nodes, bad) => (nodes, bad),
             BroughtUp::Interrupted => return Ok(nothing_started()),
         };
@@ -57,7 +57,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     };
     let mut listeners = Listeners {
         recorder,
-        printer: printer(args),
+        printer: printer(args, &plan),
     };
     let resumed = EventKind::RunResumed {
         version: VERSION.to_owned(),

@@ -16,6 +16,7 @@ fn steps(done: &Done) -> Vec<(String, String)> {
     let told = of_cases.map(|one| {
         let what = match &one.outcome {
             StepOutcome::Done { what } => what.clone(),
+            StepOutcome::Stopped { why } => why.clone(),
             StepOutcome::Failed { reason, .. } => reason.clone(),
         };
         (one.case.as_ref().unwrap().to_string(), what)

@@ -141,3 +141,28 @@ fn two_users_run_on_the_same_nodes_at_once() {
     }
     alice.await_clean();
 }
+
+#[test]
+fn nodes_that_take_their_time_to_connect_are_told() {
+    let Some(bed) = TestBed::hosts(2).up() else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    cluster.installed("[session]\nconnect = \"1m\"\n");
+    cluster.case("quick", "each", RESULT);
+    cluster
+        .bed
+        .delay("node2", std::time::Duration::from_millis(400));
+    let ran = cluster.passes(&["quick"]);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert!(
+        lines[0].ends_with(" connecting to node[1-2]"),
+        "{}",
+        ran.stderr
+    );
+    assert!(lines[1].contains(" recording in "), "{}", ran.stderr);
+    cluster.forget();
+    cluster.await_clean();
+    let quiet = cluster.passes(&["quick", "--quiet"]);
+    assert_eq!(quiet.stderr, "");
+}

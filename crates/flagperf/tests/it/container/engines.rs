@@ -25,8 +25,16 @@ fn a_built_in_case_runs_in_containers_of_an_image_that_is_there() {
             cluster.done(node, "prepare_image"),
             format!("docker has {IMAGE}")
         );
-        assert!(ran.stderr.contains(&format!("{node}: start container")));
         assert_eq!(cluster.done(node, "stop_container"), "gone");
+    }
+    // Nodes of which the same is to be said share a line.
+    let said = [
+        "node[1-2]: prepare image: docker has flagperf-test/busybox:1 (",
+        "node[1-2]: start container: started (",
+        "node[1-2]: stop container: gone (",
+    ];
+    for line in said {
+        assert!(ran.stderr.contains(line), "{line}: {}", ran.stderr);
     }
     let record = cluster.record();
     let container = &record["plan"]["environment"]["container"];

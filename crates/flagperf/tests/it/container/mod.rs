@@ -90,7 +90,7 @@ impl Cluster {
     }
 
     /// Forgets the runs so far.
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let _ = fs::remove_dir_all(self.place.path("results"));
     }
 
