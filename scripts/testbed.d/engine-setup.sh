@@ -5,12 +5,12 @@
 
 need_engine() { # need_engine ENGINE
     case "$1" in
-    docker) need docker dockerd containerd runc ;;
+    docker | nerdctl) need docker dockerd containerd runc ;;
     podman) need podman conmon runc ;;
     none) return ;;
-    *) misuse "--engine: docker, podman or none, not $1" ;;
+    *) misuse "--engine: docker, podman, nerdctl or none, not $1" ;;
     esac
-    [[ "$1" != docker || -d /etc/docker ]] || lack "/etc/docker is missing; scripts/setup installs it"
+    [[ "$1" == podman || -d /etc/docker ]] || lack "/etc/docker is missing; scripts/setup installs it"
     [[ "$1" != podman || -d /etc/containers ]] ||
         lack "/etc/containers is missing; scripts/setup installs it"
 }
@@ -36,7 +36,7 @@ write_engines() {
 
     # A node has the commands of its own engine only, though the machine has them all: the others
     # are covered by what overlayfs takes for a deleted file.
-    for engine in docker podman none; do
+    for engine in docker podman nerdctl none; do
         for folder in usr/bin usr/local/bin; do
             mkdir -p "$home/hidden/$engine/$folder"
             for command in docker podman nerdctl; do
@@ -45,6 +45,10 @@ write_engines() {
             done
         done
     done
+    local stand_in="$home/hidden/nerdctl/usr/local/bin/nerdctl"
+    rm -f "$stand_in"
+    { printf '#!/usr/bin/python3 -IS\n' && cat "$parts/nerdctl.py"; } >"$stand_in"
+    chmod 755 "$stand_in"
     # Where there is an init, it mounts these; users of Podman need mqueue for --ipc=host.
     mkdir -p "$home/dev"/{pts,shm,mqueue}
     write_docker "$home/docker"
@@ -111,6 +115,9 @@ mounts_of_engine() {
     local engine folder
     engine="$(<"$own/engine")"
     mounts_of_cgroups
+    # What speaks for nerdctl, and what makes and shows nodes, reach the client where no command is found.
+    [[ "$engine" != nerdctl ]] || printf '%s\n' \
+        "$(dirname "$(command -v docker)") /run/engine-client none bind,X-mount.mkdir"
     for folder in usr/bin usr/local/bin; do
         printf 'testbed-bin /%s overlay ro,lowerdir=%s:/%s\n' \
             "$folder" "$dir/engines/hidden/$engine/$folder" "$folder"
@@ -125,8 +132,9 @@ mounts_of_engine() {
         printf '%s\n' "$own/engine-data /run/engine none bind,X-mount.mkdir"
     fi
     # Its own copy: dockerd keeps a key there, podman its networks.
-    cp -r "$dir/engines/$engine" "$own/$engine"
-    if [[ "$engine" == docker ]]; then
+    local settings="${engine/nerdctl/docker}"
+    cp -r "$dir/engines/$settings" "$own/$settings"
+    if [[ "$settings" == docker ]]; then
         printf '%s\n' "$own/docker /etc/docker none bind"
     else
         printf '%s\n' "$own/podman /etc/containers none bind" \

@@ -4,6 +4,15 @@
 #
 # What it needs to know lies in /run/testbed, the node's folder: `engine`, its name.
 
+# client SECONDS ARGUMENT...: the command that really speaks with the engine, whatever the node has of it.
+client() {
+    local engine limit="$1"
+    shift
+    engine="$(</run/testbed/engine)"
+    if [[ "$engine" == nerdctl ]]; then engine=/run/engine-client/docker; fi
+    timeout "$limit" "$engine" "$@"
+}
+
 # await_socket PATH PID WHAT LOG: until it is there.
 await_socket() {
     local turn
@@ -34,7 +43,7 @@ apart() {
 # start_engine: returns when it answers. What was left of one that was killed is no hindrance.
 start_engine() {
     local home=/run/testbed
-    [[ "$(<"$home/engine")" == docker ]] || return 0
+    [[ "$(<"$home/engine")" == docker || "$(<"$home/engine")" == nerdctl ]] || return 0
     # The number in a left file may be another process's by now.
     rm -f /run/docker.pid /run/docker.sock /run/containerd/containerd.sock
     # A process of its own, because on loopback dockerd is kept from the network that containers are to
@@ -47,13 +56,13 @@ start_engine() {
     apart "${own_network[@]}" dockerd >>"$home/dockerd.log" 2>&1 &
     await_socket /run/docker.sock $! dockerd "$home/dockerd.log"
     # The socket is there a little before somebody answers, and then a connection waits.
-    timeout 60 docker version >/dev/null
+    client 60 version >/dev/null
 }
 
 # load_image: into the node's engine, an archive from standard input; says its name.
 load_image() {
     case "$(</run/testbed/engine)" in
     none) ;;
-    *) timeout 300 "$(</run/testbed/engine)" load --quiet ;;
+    *) client 300 load --quiet ;;
     esac
 }

@@ -14,7 +14,7 @@ engine() {
 # daemons NODE: sets pids, of those that have not ended, dockerd first.
 daemons() {
     engine "$@"
-    [[ "$engine" == docker ]] || misuse "$engine on $node is no daemon: nothing runs but containers"
+    [[ "$engine" != podman ]] || misuse "$engine on $node is no daemon: nothing runs but containers"
     find_daemons
 }
 find_daemons() {
@@ -80,8 +80,9 @@ do_thaw_engine() {
 
 # in_engine USER ARGUMENT...: the engine's own command. A frozen one must not hold up a test.
 in_engine() {
-    local user="${1:-root}" home=/root number as=()
+    local user="${1:-root}" home=/root number as=() client="$engine"
     shift
+    [[ "$engine" != nerdctl ]] || client=/run/engine-client/docker
     if [[ "$user" != root ]]; then
         [[ "$user" == alice || "$user" == bob ]] || misuse "no user of the engine: $user"
         home="/home/$user"
@@ -89,7 +90,7 @@ in_engine() {
         as=(setpriv "--reuid=$number" "--regid=$number" --init-groups)
     fi
     in_node env -C "$home" "HOME=$home" "USER=$user" "LOGNAME=$user" "${as[@]}" \
-        timeout 120 "$engine" "$@"
+        timeout 120 "$client" "$@"
 }
 
 do_image() {

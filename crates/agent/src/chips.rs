@@ -83,6 +83,8 @@ struct Sampled {
     /// What the tool can be asked for.
     fields: Vec<String>,
     census: Census,
+    /// How long its first answer took.
+    took: Duration,
 }
 
 impl Chips {

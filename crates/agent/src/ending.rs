@@ -84,3 +84,41 @@ pub(crate) fn describe(process: &ProcessStat) -> String {
         process.comm, process.pid, process.state
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_belongs_through_its_parents_or_its_group() {
+        let process = |pid, ppid, group| ProcessStat {
+            pid,
+            ppid,
+            group,
+            state: 'S',
+            comm: String::new(),
+            cpu_ticks: 0,
+            reaped_ticks: 0,
+            starttime: u64::from(pid),
+        };
+        let all = [
+            process(10, 1, 10),
+            process(20, 1, 20),
+            // An orphan of a process of group 10, and one of group 30, whose first has ended.
+            process(11, 1, 10),
+            process(31, 1, 30),
+            process(12, 10, 12),
+            process(13, 12, 13),
+            process(21, 20, 20),
+        ];
+        let belongs = |roots: &[u32]| -> Vec<u32> {
+            belonging(&all, roots)
+                .filter(|(_, belongs)| *belongs)
+                .map(|(process, _)| process.pid)
+                .collect()
+        };
+        assert_eq!(belongs(&[10, 30]), [10, 11, 31, 12, 13]);
+        assert_eq!(belongs(&[20]), [20, 21]);
+        assert_eq!(belongs(&[]), [0; 0]);
+    }
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flagperf_archive::Unpacker;
+use flagperf_archive::{Links, Unpacker};
 use flagperf_wire::{TaskId, TreeId};
 use rustix::fs::StatVfsMountFlags;
 
@@ -53,7 +53,7 @@ impl SessionFiles {
     pub(crate) fn put(&mut self, tree: TreeId, bytes: Vec<u8>, last: bool) {
         if !self.trees.contains_key(&tree) {
             let begun = match self.directory(&format!("tree-{}", tree.0)) {
-                Ok(path) => match Unpacker::new(&path) {
+                Ok(path) => match Unpacker::new(&path, Links::AsTheyAre) {
                     Ok(unpacker) => Tree::Arriving(unpacker),
                     Err(error) => Tree::Broken(error.to_string()),
                 },
@@ -76,11 +76,11 @@ impl SessionFiles {
     pub(crate) fn tree(&self, tree: TreeId) -> Result<&Path, String> {
         match self.trees.get(&tree) {
             Some(Tree::There(path)) => Ok(path),
-            Some(Tree::Broken(why)) => {
-                Err(format!("the case's directory could not be copied: {why}"))
-            }
+            Some(Tree::Broken(why)) => Err(format!(
+                "the directory that was sent there could not be copied: {why}"
+            )),
             Some(Tree::Arriving(_)) | None => {
-                Err("the case's directory has not arrived".to_owned())
+                Err("the directory that was sent there has not arrived".to_owned())
             }
         }
     }
@@ -191,7 +191,7 @@ mod tests {
         let files = SessionFiles::new(None, String::new());
         assert_eq!(
             files.tree(TreeId(1)).unwrap_err(),
-            "the case's directory has not arrived"
+            "the directory that was sent there has not arrived"
         );
     }
 }

@@ -17,5 +17,5 @@ mod unpacker;
 pub use changes::Changes;
 pub use digest::digest;
 pub use pack::{Packed, pack, pack_changed};
-pub use unpack::{UnpackError, Unpacked, unpack};
+pub use unpack::{Links, UnpackError, Unpacked, unpack};
 pub use unpacker::Unpacker;

@@ -11,6 +11,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::Links;
+
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: OwnedFd,
@@ -89,13 +91,13 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a symbolic link that leads to something inside.
+    /// Makes a symbolic link; where that matters, only one that leads to something inside.
     ///
-    /// `..` is taken only at the beginning of the target: behind a name, which may be a link
+    /// There `..` is taken only at the beginning of the target: behind a name, which may be a link
     /// itself, it could lead anywhere.
-    pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn link(&mut self, name: &[u8], target: &[u8], links: Links) -> Result<(), Refused> {
         let (above, own) = split(name)?;
-        if leads_out(above.len(), target) {
+        if links == Links::Inside && leads_out(above.len(), target) {
             return Err(Refused::LeadsOut);
         }
         let directory = self.directory(&above)?;

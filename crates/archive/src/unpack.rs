@@ -23,6 +23,16 @@ pub struct Unpacked {
     pub problems: Vec<String>,
 }
 
+/// Which symbolic links are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Those that lead to something in the directory; the others are refused. For what comes from elsewhere: whoever
+    /// reads it here would read anything.
+    Inside,
+    /// All, as they are. For what was sent here to be used.
+    AsTheyAre,
+}
+
 /// Why unpacking came to no good end.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -56,12 +66,22 @@ pub enum UnpackError {
 ///
 /// The directory cannot be opened, or the stream is cut off or damaged.
 pub fn unpack(from: impl Read, into: &Path) -> Result<Unpacked, UnpackError> {
+    unpack_with(from, into, Links::Inside)
+}
+
+/// As [`unpack`], with these links. However they lead, nothing is written through them.
+pub(crate) fn unpack_with(
+    from: impl Read,
+    into: &Path,
+    links: Links,
+) -> Result<Unpacked, UnpackError> {
     let tree = Tree::open(into).map_err(|source| UnpackError::Directory {
         path: into.to_owned(),
         source,
     })?;
     let mut run = Unpacking {
         tree,
+        links,
         buffer: vec![0; 1 << 16],
         unpacked: Unpacked::default(),
         problems: Problems::default(),
@@ -80,6 +100,7 @@ pub fn unpack(from: impl Read, into: &Path) -> Result<Unpacked, UnpackError> {
 
 struct Unpacking {
     tree: Tree,
+    links: Links,
     buffer: Vec<u8>,
     unpacked: Unpacked,
     problems: Problems,
@@ -104,7 +125,7 @@ impl Unpacking {
                 },
                 Kind::Directory => self.tree.make_directory(&entry.name, entry.mode),
                 Kind::Link => {
-                    let made = self.tree.link(&entry.name, &entry.target);
+                    let made = self.tree.link(&entry.name, &entry.target, self.links);
                     self.unpacked.files += u64::from(made.is_ok());
                     made
                 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::{UnpackError, Unpacked, unpack};
+use crate::unpack::unpack_with;
+use crate::{Links, UnpackError, Unpacked};
 
 /// Pieces that wait between the one who brings them and the disk.
 const WAITING: usize = 16;
@@ -18,17 +19,17 @@ pub struct Unpacker {
 }
 
 impl Unpacker {
-    /// Begins to unpack into an existing directory, as [`unpack`] does.
+    /// Begins to unpack into an existing directory, as [`unpack`](crate::unpack()) does.
     ///
     /// # Errors
     ///
     /// The system gives no thread.
-    pub fn new(into: &Path) -> io::Result<Self> {
+    pub fn new(into: &Path, links: Links) -> io::Result<Self> {
         let (pieces, receiver) = sync_channel(WAITING);
         let into = into.to_owned();
         let thread = std::thread::Builder::new()
             .name("unpack".to_owned())
-            .spawn(move || unpack(Pieces::new(receiver), &into))?;
+            .spawn(move || unpack_with(Pieces::new(receiver), &into, links))?;
         Ok(Self { pieces, thread })
     }
 

@@ -3,7 +3,7 @@
 use flagperf_model::{BuildPolicy, ContainerOptions, EngineKind};
 
 use crate::resolve::ResolveError;
-use crate::settings::usual_options;
+use crate::settings::{Settings, split, usual_options};
 
 /// The words for engines.
 pub(crate) const ENGINES: [(&str, EngineKind); 3] = [
@@ -70,6 +70,7 @@ impl ContainerChoice {
         let mut options = file.options;
         options.privileged |= self.options.privileged;
         options.extra.extend(self.options.extra);
+        options.take_secrets_from_words();
         Self {
             engine: self.engine.or(file.engine),
             image: self.image.or(file.image),
@@ -84,6 +85,28 @@ impl ContainerChoice {
             keep: self.keep.or(file.keep),
         }
     }
+}
+
+/// What is said now of how containers are started, by the settings and by `--container-options`: for what the record
+/// of a run does not keep.
+///
+/// # Errors
+///
+/// A quotation mark of `words` is never closed.
+pub fn options_now(
+    settings: &Settings,
+    words: Option<&str>,
+) -> Result<ContainerOptions, ResolveError> {
+    let mut line = ContainerChoice::default();
+    if let Some(text) = words {
+        line.options.extra = option_words(text)?;
+    }
+    Ok(line.over(settings.container.as_ref()).options)
+}
+
+/// `--container-options`, in words.
+pub(crate) fn option_words(text: &str) -> Result<Vec<String>, ResolveError> {
+    split(text).map_err(|problem| ResolveError::Choice(format!("--container-options: {problem}")))
 }
 
 /// What was said about containers, and where.

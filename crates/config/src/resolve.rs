@@ -8,10 +8,10 @@ use std::fmt;
 
 use flagperf_model::{Environment, NodeName, NodeSpec};
 
-use crate::container::{Asked, ContainerChoice, ContainerRequest, decide};
+use crate::container::{Asked, ContainerChoice, ContainerRequest, decide, option_words};
 use crate::environment::{ExecInContainerError, decide_environment};
 use crate::launcher::LauncherKind;
-use crate::settings::{NodeSettings, Settings, Timing, split};
+use crate::settings::{NodeSettings, Settings, Timing};
 
 /// What the command line and the environment say. The default is that they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,10 +43,8 @@ pub struct Choice {
 /// What the configuration of a classic suite says about its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SuiteChoice {
-    /// The hosts, in the order of their ranks.
-    pub hosts: Vec<String>,
-    /// How errors name where they stand: `configs/host.yaml, HOSTS`.
-    pub place: String,
+    /// The hosts, in the order of their ranks, none twice.
+    pub hosts: Vec<NodeName>,
     /// The port of their ssh servers, if it is not the usual one.
     pub port: Option<u16>,
     /// The port at which ranks meet.
@@ -151,11 +149,9 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
     });
     let mut line = choice.container_choice.clone();
     if let Some(text) = &choice.container_options {
-        match split(text) {
+        match option_words(text) {
             Ok(words) => line.options.extra = words,
-            Err(problem) => errors.push(ResolveError::Choice(format!(
-                "--container-options: {problem}"
-            ))),
+            Err(error) => errors.push(error),
         }
     }
     let inside = environment_reason
@@ -175,7 +171,7 @@ pub fn resolve(settings: &Settings, choice: &Choice) -> Result<Inventory, Resolv
         Some(source) => names::read(source, settings, &mut errors),
         None => match (&settings.nodes, &choice.suite) {
             (Some(nodes), _) => Some(nodes.clone()),
-            (None, Some(suite)) => names::of_suite(suite, &mut errors),
+            (None, Some(suite)) => Some(suite.hosts.clone()),
             (None, None) => Some(Vec::new()),
         },
     };

@@ -4,6 +4,7 @@ mod container;
 mod errors;
 mod nodes;
 mod read;
+mod suite;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,16 @@ use std::time::Duration;
 
 use flagperf_model::{NodeName, ProgramSource};
 
+use crate::classic::SuiteReading;
 use crate::container::ContainerChoice;
 use crate::launcher::LauncherKind;
 use crate::template::Template;
 
-pub(crate) use container::{split, usual_options};
+pub use container::split;
+pub(crate) use container::usual_options;
 pub use errors::{SettingsError, SettingsErrors};
 pub use read::parse_settings;
+pub(crate) use suite::SuiteTable;
 
 /// What a `flagperf.toml` says, checked. The default is what holds without one.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,7 @@ pub struct Settings {
     pub(crate) accept_new_host_keys: bool,
     pub(crate) in_container: Option<bool>,
     pub(crate) container: Option<ContainerChoice>,
+    pub(crate) suite: Option<SuiteTable>,
     pub(crate) master_port: Option<u16>,
     pub(crate) max_parallel: usize,
     pub(crate) timing: Timing,
@@ -37,6 +42,21 @@ pub struct Settings {
     pub(crate) defaults: NodeSettings,
     /// For some of the nodes; where two name the same node, the later one wins.
     pub(crate) overrides: Vec<(Vec<NodeName>, NodeSettings)>,
+}
+
+impl Settings {
+    /// What the table `[suite]` says, together with the nodes and ports of the rest; absent if there is no
+    /// such table.
+    pub fn suite(&self) -> Option<SuiteReading> {
+        let table = self.suite.as_ref()?;
+        let nodes = self.nodes.as_deref();
+        let (config, case_places) = table.with(nodes, self.defaults.port, self.master_port);
+        Some(SuiteReading {
+            config,
+            case_places,
+            warnings: Vec::new(),
+        })
+    }
 }
 
 impl Default for Settings {
@@ -49,6 +69,7 @@ impl Default for Settings {
             accept_new_host_keys: false,
             in_container: None,
             container: None,
+            suite: None,
             master_port: None,
             max_parallel: 64,
             timing: Timing::default(),

@@ -21,12 +21,39 @@ pub struct Image {
     pub id: String,
     /// What it says that it was made of, if it was made by us.
     pub content: Option<String>,
-    /// Our labels, if it was only made on the way to another.
-    pub labels: Option<Labels>,
+    /// Who made it, if it was made by us: `uid@host` of the controller.
+    pub maker: Option<String>,
+    /// Its names. One whose names have gone to others has none.
+    pub names: Vec<String>,
     /// What it starts, as JSON.
     pub entrypoint: String,
     /// The arguments of that, as JSON.
     pub command: String,
+}
+
+/// What a run has left of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftImage {
+    /// One that was to become another. These are the labels that a container of its run would have.
+    OnTheWay(Labels),
+    /// One whose name a later build has taken.
+    Nameless,
+}
+
+impl Image {
+    /// Whether it is something that one of `owner`'s runs has left, and what. Images that still have a name are not.
+    pub fn left_by(&self, owner: &str) -> Option<LeftImage> {
+        let maker = self.maker.as_deref().filter(|maker| *maker == owner)?;
+        let Some((first, others)) = self.names.split_first() else {
+            return Some(LeftImage::Nameless);
+        };
+        let labels = Labels::of_way(first, maker)?;
+        let is_way = |name: &String| Labels::of_way(name, maker).is_some();
+        others
+            .iter()
+            .all(is_way)
+            .then_some(LeftImage::OnTheWay(labels))
+    }
 }
 
 /// A container on a node.
@@ -47,6 +74,8 @@ pub struct ContainerState {
 struct RawImage {
     id: String,
     #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
     config: Option<RawImageConfig>,
 }
 
@@ -63,9 +92,9 @@ struct RawImageConfig {
 struct RawContainer {
     name: String,
     #[serde(default)]
-    state: RawState,
+    state: Option<RawState>,
     #[serde(default)]
-    config: RawConfig,
+    config: Option<RawConfig>,
 }
 
 #[derive(Deserialize, Default)]
@@ -93,10 +122,17 @@ pub fn image(output: &str) -> Result<Image, AnswerError> {
     Ok(Image {
         id: raw.id,
         content: Labels::content_of(&labels).map(str::to_owned),
-        labels: Labels::of(&labels),
+        maker: Labels::maker_of(&labels).map(str::to_owned),
+        names: names(raw.repo_tags.unwrap_or_default()),
         entrypoint: list(config.entrypoint.as_deref()),
         command: list(config.cmd.as_deref()),
     })
+}
+
+/// What an engine calls names without those that say that there is none.
+fn names(tags: Vec<String>) -> Vec<String> {
+    let named = tags.into_iter().filter(|tag| !tag.contains("<none>"));
+    named.collect()
 }
 
 fn list(words: Option<&[String]>) -> String {
@@ -110,11 +146,12 @@ fn list(words: Option<&[String]>) -> String {
 /// No line of the output is the JSON of a container.
 pub fn container_state(output: &str) -> Result<ContainerState, AnswerError> {
     let raw: RawContainer = object(output)?;
-    let labels = raw.config.labels.unwrap_or_default();
+    let config = raw.config.unwrap_or_default();
+    let labels = config.labels.unwrap_or_default();
     Ok(ContainerState {
         name: raw.name.trim_start_matches('/').to_owned(),
-        image: raw.config.image,
-        status: raw.state.status,
+        image: config.image,
+        status: raw.state.unwrap_or_default().status,
         labels: Labels::of(&labels),
     })
 }
@@ -203,6 +240,33 @@ mod tests {
             image(r#"{"Id":"sha256:1","Config":{"Cmd":null,"Entrypoint":null,"Labels":null}}"#);
         assert_eq!(found.unwrap().content, None);
         assert!(image(r#"{"Id":"sha256:1","Config":null}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_left_of_images_is_told_from_what_is_in_use() {
+        let image = |tags: &str, maker: &str| {
+            let text = format!(
+                r#"{{"Id":"sha256:1","RepoTags":{tags},"Config":{{"Labels":{{"org.flagperf.maker":"{maker}"}}}}}}"#
+            );
+            super::image(&text).unwrap().left_by("ann@lab")
+        };
+        let way = r#""localhost/flagperf-run1-x-0:build-17.99""#;
+        assert_eq!(image("[]", "ann@lab"), Some(LeftImage::Nameless));
+        assert_eq!(
+            image(r#"["<none>:<none>"]"#, "ann@lab"),
+            Some(LeftImage::Nameless)
+        );
+        let Some(LeftImage::OnTheWay(labels)) = image(&format!("[{way}]"), "ann@lab") else {
+            panic!("an image on the way");
+        };
+        assert_eq!((&labels.run[..], labels.agent), ("run1-x", Some((17, 99))));
+        for (tags, maker) in [
+            ("[]", "eve@lab"),
+            (r#"["lab/torch:1"]"#, "ann@lab"),
+            (&format!(r#"[{way}, "lab/torch:1"]"#), "ann@lab"),
+        ] {
+            assert_eq!(image(tags, maker), None, "{tags} {maker}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{ContainerOptions, EngineKind};
+use flagperf_model::{CONCEALED, ContainerOptions, EngineKind};
 
 use crate::Labels;
 
@@ -16,6 +16,8 @@ pub struct Invocation {
     verb: Vec<String>,
     options: Vec<Vec<String>>,
     rest: Vec<String>,
+    /// What no message may show.
+    secrets: Vec<String>,
 }
 
 impl Invocation {
@@ -25,6 +27,7 @@ impl Invocation {
             verb: verb.iter().map(|&word| word.to_owned()).collect(),
             options: Vec::new(),
             rest: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -33,13 +36,8 @@ impl Invocation {
         self
     }
 
-    /// One that nerdctl does not have and does not need.
-    fn flag_but_nerdctl(self, flag: &str) -> Self {
-        if self.engine == EngineKind::Nerdctl {
-            self
-        } else {
-            self.flag(flag)
-        }
+    fn is_nerdctl(&self) -> bool {
+        self.engine == EngineKind::Nerdctl
     }
 
     fn option(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -77,6 +75,14 @@ impl Invocation {
         self.engine
     }
 
+    /// Text of an engine about this without the secrets that went into it.
+    pub(crate) fn concealed(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| {
+            text.replace(&secret[..], CONCEALED)
+        })
+    }
+
     /// Its options, each with its value.
     pub(crate) fn options(&self) -> &[Vec<String>] {
         &self.options
@@ -107,20 +113,20 @@ pub fn pull(engine: EngineKind, name: &str) -> Invocation {
     Invocation::new(engine, &["pull"]).then(&[name])
 }
 
-/// Builds an image from the directory in which the command runs. One that is only made `on_the_way` to another is
-/// labelled as the run's own, so that it is found should nobody be left to remove it.
-pub fn build(engine: EngineKind, name: &str, labels: &Labels, on_the_way: bool) -> Invocation {
-    let labelled = if on_the_way {
-        labels.pairs()
-    } else {
-        labels.for_image().into_iter().take(1).collect()
-    };
-    Invocation::new(engine, &["build"])
-        // What a step that failed has left is of no use to anybody.
-        .flag_but_nerdctl("--force-rm")
-        // The node's own network is the one that surely reaches what the node reaches.
-        .option("--network", "host")
-        .each("--label", labelled)
+/// Builds an image from the directory in which the command runs.
+pub fn build(engine: EngineKind, name: &str, labels: &Labels) -> Invocation {
+    let mut build = Invocation::new(engine, &["build"]);
+    // BuildKit leaves nothing of a step that failed, and refuses the node's network unless its daemon was set up to give
+    // it; where it was not set up otherwise, it gives it unasked.
+    if !build.is_nerdctl() {
+        build = build
+            // What a step that failed has left is of no use to anybody.
+            .flag("--force-rm")
+            // The node's own network is the one that surely reaches what the node reaches.
+            .option("--network", "host");
+    }
+    build
+        .each("--label", labels.for_image())
         .option("--tag", name)
         .then(&["."])
 }
@@ -137,7 +143,8 @@ pub fn install(
 ) -> Invocation {
     const SEEN_AT: &str = "/workspace/docker_image";
     let mut run = Invocation::new(engine, &["run"]);
-    if engine != EngineKind::Nerdctl {
+    // Older ones of nerdctl do not know it.
+    if !run.is_nerdctl() {
         // A shell that is a container's first process is deaf to the signal that asks to end; the client is not.
         // The container is removed by who removes it anyway.
         run = run.flag("--sig-proxy=false");
@@ -161,16 +168,17 @@ pub fn commit(
     command: &str,
     labels: &Labels,
 ) -> Invocation {
-    Invocation::new(engine, &["commit"])
+    let commit = Invocation::new(engine, &["commit"])
         .option("--change", format!("ENTRYPOINT {entrypoint}"))
-        .option("--change", format!("CMD {command}"))
-        .each(
-            "--change",
-            labels
-                .for_image()
-                .iter()
-                .map(|pair| format!("LABEL {pair}")),
-        )
+        .option("--change", format!("CMD {command}"));
+    if commit.is_nerdctl() {
+        // It takes the labels from the image and knows no others, and it looks for a process to halt in a container that
+        // has ended.
+        return commit.flag("--pause=false").then(&[container, image]);
+    }
+    let labels = labels.for_image().into_iter().chain(Labels::taken_back());
+    commit
+        .each("--change", labels.map(|pair| format!("LABEL {pair}")))
         .then(&[container, image])
 }
 
@@ -196,6 +204,11 @@ pub fn run(
         .each("--label", labels.pairs())
         // It was looked for before; an engine that fetches it now would do so in silence.
         .option("--pull", "never");
+    // What it says is the channel: an engine that writes it down too fills the node's disk. Older ones of nerdctl
+    // know no way to keep theirs from it.
+    if !start.is_nerdctl() && unsaid(options, &["--log-driver"]) {
+        start = start.option("--log-driver", "none");
+    }
     with_options(start, engine, options)
         .option("--volume", format!("{program}:{AGENT_PATH}:ro"))
         .option("--entrypoint", AGENT_PATH)
@@ -211,22 +224,26 @@ pub fn enter(engine: EngineKind, name: &str) -> Invocation {
         .then(&[name, "sh"])
 }
 
-fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOptions) -> Invocation {
-    // Words of the user's own that say it too are the last word.
-    let unsaid = |names: &[&str]| {
-        let says = |word: &String| {
-            let name = word.split_once('=').map_or(&word[..], |(name, _)| name);
-            names.contains(&name)
-        };
-        !options.extra.iter().any(says)
+/// False if words of the user's own say it: they are the last word.
+fn unsaid(options: &ContainerOptions, names: &[&str]) -> bool {
+    let says = |word: &String| {
+        let name = word.split_once('=').map_or(&word[..], |(name, _)| name);
+        names.contains(&name)
     };
+    !options.extra.iter().any(says)
+}
+
+fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOptions) -> Invocation {
     let network = options.network.as_ref();
     let mut run = start
         .maybe(
             "--network",
-            network.filter(|_| unsaid(&["--network", "--net"])),
+            network.filter(|_| unsaid(options, &["--network", "--net"])),
         )
-        .maybe("--ipc", options.ipc.as_ref().filter(|_| unsaid(&["--ipc"])))
+        .maybe(
+            "--ipc",
+            options.ipc.as_ref().filter(|_| unsaid(options, &["--ipc"])),
+        )
         .maybe("--uts", options.uts.as_ref());
     if options.privileged {
         run = run.flag("--privileged");
@@ -265,7 +282,34 @@ fn with_options(start: Invocation, engine: EngineKind, options: &ContainerOption
         )
         .maybe("--workdir", options.workdir.as_ref());
     run.options.extend(grouped(&options.extra));
+    run.secrets = secrets(options);
     run
+}
+
+/// Values that look secret.
+fn secrets(options: &ContainerOptions) -> Vec<String> {
+    let shown = options.concealed();
+    let variables = options
+        .env
+        .iter()
+        .filter(|(name, value)| shown.env.get(*name) != Some(value));
+    let words = options
+        .extra
+        .iter()
+        .zip(&shown.extra)
+        .filter(|(word, shown)| word != shown);
+    variables
+        .map(|(_, value)| value.clone())
+        // Of words it is what stands where they differ.
+        .chain(words.map(|(word, shown)| {
+            let same = word
+                .bytes()
+                .zip(shown.bytes())
+                .take_while(|(one, other)| one == other);
+            let begin = word.floor_char_boundary(same.count());
+            word[begin..].to_owned()
+        }))
+        .collect()
 }
 
 /// The variables that the engine's client is to be started with: it hands them on.
@@ -303,13 +347,6 @@ fn grouped(words: &[String]) -> Vec<Vec<String>> {
     groups
 }
 
-/// Asks a container to end, and ends it after some seconds.
-pub fn stop_container(engine: EngineKind, name: &str, grace_s: u32) -> Invocation {
-    Invocation::new(engine, &["stop"])
-        .option("--time", grace_s.to_string())
-        .then(&[name])
-}
-
 /// Removes a container, running or not.
 pub fn remove_container(engine: EngineKind, name: &str) -> Invocation {
     Invocation::new(engine, &["rm"])
@@ -333,12 +370,17 @@ pub fn list(engine: EngineKind, owner: &str) -> Invocation {
         .option("--filter", Labels::filter(owner))
 }
 
-/// Tells the images that somebody's runs have made on the way to others, one identifier a line.
+/// Removes an image that has no name, unless a container needs it.
+pub fn remove_nameless_image(engine: EngineKind, id: &str) -> Invocation {
+    Invocation::new(engine, &["rmi"]).then(&[id])
+}
+
+/// Tells the images that somebody's runs have made, one identifier a line.
 pub fn list_images(engine: EngineKind, owner: &str) -> Invocation {
     Invocation::new(engine, &["images"])
         .flag("--quiet")
         .flag("--no-trunc")
-        .option("--filter", Labels::filter(owner))
+        .option("--filter", Labels::image_filter(owner))
 }
 
 /// Writes an image to standard output.
@@ -349,4 +391,71 @@ pub fn save(engine: EngineKind, name: &str) -> Invocation {
 /// Reads an image from standard input.
 pub fn load(engine: EngineKind) -> Invocation {
     Invocation::new(engine, &["load"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels {
+            run: "r".into(),
+            owner: "0@lab".into(),
+            agent: Some((1, 2)),
+            content: Some("c".into()),
+        }
+    }
+
+    fn text(invocation: &Invocation) -> String {
+        invocation.argv().join(" ")
+    }
+
+    #[test]
+    fn an_image_is_labelled_with_what_its_containers_may_inherit() {
+        let labels = labels();
+        assert_eq!(
+            text(&build(EngineKind::Docker, "i:1", &labels)),
+            "docker build --force-rm --network host --label org.flagperf.content=c --label org.flagperf.maker=0@lab --tag i:1 ."
+        );
+        let commit = |engine| text(&commit(engine, "n", "i:1", "[]", "[\"sh\"]", &labels));
+        let docker = commit(EngineKind::Docker);
+        assert!(docker.contains("--change LABEL org.flagperf.owner= "));
+        assert_eq!(
+            commit(EngineKind::Nerdctl),
+            "nerdctl commit --change ENTRYPOINT [] --change CMD [\"sh\"] --pause=false n i:1"
+        );
+    }
+
+    #[test]
+    fn words_of_the_users_own_replace_the_usual_ones() {
+        let options = |extra: &[&str]| ContainerOptions {
+            network: Some("host".into()),
+            ipc: Some("host".into()),
+            extra: extra.iter().map(|&word| word.to_owned()).collect(),
+            ..ContainerOptions::default()
+        };
+        let run = |engine, extra: &[&str]| {
+            text(&run(
+                engine,
+                "n",
+                "i:1",
+                "/p",
+                &options(extra),
+                &labels(),
+                false,
+            ))
+        };
+        let usual = run(EngineKind::Podman, &[]);
+        for part in ["--network host", "--ipc host", "--log-driver none"] {
+            assert!(usual.contains(part), "{usual}");
+        }
+        assert!(!run(EngineKind::Nerdctl, &[]).contains("--log-driver"));
+        let own = run(
+            EngineKind::Docker,
+            &["--net=none", "--ipc", "private", "--log-driver=local"],
+        );
+        for part in ["--network host", "--ipc host", "--log-driver none"] {
+            assert!(!own.contains(part), "{own}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use flagperf_model::EngineKind;
 
 use crate::Invocation;
+use crate::hint::hint;
 
 /// Why an engine did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,118 +13,6 @@ pub struct Refusal {
     /// What can be done about it.
     pub hint: Option<String>,
 }
-
-/// What engines say, and what helps. The first text that occurs decides. `{}` stands for the engine.
-const KNOWN: &[(&str, &str)] = &[
-    (
-        "permission denied while trying to connect to the docker",
-        "this user may not use the engine: add it to the group `docker` on the node, use a rootless engine, or log in as another user",
-    ),
-    (
-        "connect: permission denied",
-        "this user may not use the engine: add it to the group that owns its socket, use a rootless engine, or log in as another user",
-    ),
-    (
-        "cannot connect to the docker daemon",
-        "the engine does not run there: start it (`systemctl start docker`), or set DOCKER_HOST for the user's logins",
-    ),
-    (
-        "error during connect",
-        "the engine does not answer there: check that it runs, and DOCKER_HOST",
-    ),
-    (
-        "cannot connect to podman",
-        "the engine does not run there: start its socket, or unset CONTAINER_HOST",
-    ),
-    (
-        "cannot access containerd socket",
-        "this user may not use containerd: log in as root, or set up rootless containerd",
-    ),
-    (
-        "it took longer than",
-        "the engine does not answer: look at it on the node (`{} info`), and start it again",
-    ),
-    (
-        ": permission denied",
-        "the image's user may not run the program there, or a directory is mounted noexec: look at USER in the Dockerfile and at --tmpfs, which takes `:exec`",
-    ),
-    (
-        "is already in use",
-        "a container of somebody else has that name, and is left alone: remove it yourself if nobody needs it",
-    ),
-    (
-        "could not select device driver",
-        "the engine has no runtime for these devices: install the vendor's container toolkit on the node",
-    ),
-    (
-        "unresolvable cdi devices",
-        "the engine knows no such device: generate the vendor's CDI specification on the node",
-    ),
-    (
-        "error gathering device information",
-        "there is no such device on this node: leave it out of the devices, or load its driver",
-    ),
-    (
-        "error while creating mount source path",
-        "make that directory on the node, or leave it out of the mounts",
-    ),
-    (
-        "bind source path does not exist",
-        "make that directory on the node, or leave it out of the mounts",
-    ),
-    (
-        "no space left on device",
-        "make room where the engine keeps its data: `{} system df` tells what takes it",
-    ),
-    (
-        "unknown flag",
-        "this engine has no such option: leave it out of the container's options",
-    ),
-    (
-        "unknown shorthand flag",
-        "this engine has no such option: leave it out of the container's options",
-    ),
-    (
-        "flag provided but not defined",
-        "this engine has no such option: leave it out of the container's options",
-    ),
-    (
-        "no such image",
-        "build it (--image-directory), fetch it (--pull), or load it on the node (`{} load`)",
-    ),
-    (
-        "image not known",
-        "build it (--image-directory), fetch it (--pull), or load it on the node (`{} load`)",
-    ),
-    (
-        "pull access denied",
-        "check the image's name; if its registry wants a login, run `{} login` there as this user",
-    ),
-    (
-        "manifest unknown",
-        "its registry has no such tag: check the image's name",
-    ),
-    (
-        "no such host",
-        "the node does not reach the registry: load the image there, or build it from a directory",
-    ),
-    (
-        "dial tcp",
-        "the node does not reach the registry: load the image there, or build it from a directory",
-    ),
-    (
-        "exec format error",
-        "the image is for another kind of processor than this node has",
-    ),
-    (
-        "operation not permitted",
-        "the node forbids what one of the options asks for: try without --privileged, --ulimit and --security-opt",
-    ),
-    (
-        "mounts denied",
-        "share that directory with the engine's virtual machine",
-    ),
-];
 
 /// True if an engine says that it has no container of that name.
 pub fn is_unknown(words: &str) -> bool {
@@ -137,36 +26,34 @@ pub fn is_unknown(words: &str) -> bool {
     .any(|text| lower.contains(text))
 }
 
+/// True if an engine says that a container needs what was to be removed.
+pub fn is_needed(words: &str) -> bool {
+    let lower = words.to_lowercase();
+    [
+        "is being used by",
+        "in use by a container",
+        "is using its referenced image",
+    ]
+    .iter()
+    .any(|text| lower.contains(text))
+}
+
 /// A command of an engine that ended with another status than 0. `words` is what it printed.
 pub fn refusal(invocation: &Invocation, status: &str, words: &str) -> Refusal {
     let engine = invocation.engine().command();
-    let said = last_lines(words);
+    let told = last_lines(words);
+    let said = invocation.concealed(&told);
     let mut reason = if said.is_empty() {
         format!("`{engine}` failed ({status}) and said nothing")
     } else {
         format!("`{engine}` refused ({status}): {said}")
     };
-    if let Some(option) = refused_option(invocation, &said) {
+    if let Some(option) = refused_option(invocation, &told) {
         reason = format!("{reason} (its option `{option}`)");
     }
-    let lower = format!("{status} {words}").to_lowercase();
-    let hint = if is_loader_missing(&lower) {
-        Some("the image has no C library that the program can use: it needs glibc 2.17 or newer, which images of Alpine and of BusyBox lack".to_owned())
-    } else {
-        KNOWN
-            .iter()
-            .find(|(text, _)| lower.contains(text))
-            .map(|(_, hint)| hint.replace("{}", engine))
-    };
+    let words: Vec<String> = words.lines().map(message).collect();
+    let hint = hint(engine, &format!("{status} {}", words.join("\n")));
     Refusal { reason, hint }
-}
-
-/// The program is there, but not the loader that its first lines name.
-fn is_loader_missing(lower: &str) -> bool {
-    lower.contains(&format!("{}: no such file", crate::AGENT_PATH))
-        || lower.contains(&format!("{}\": no such file", crate::AGENT_PATH))
-        || lower.contains(&format!("{}: not found", crate::AGENT_PATH))
-        || lower.contains(&format!("{}` not found", crate::AGENT_PATH))
 }
 
 /// None of the engines could be used. `tried` has each with the reason.
@@ -220,7 +107,7 @@ fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
         let named = named || (devices && ["--gpus", "--runtime"].contains(&name));
         let score = longest + if named { 1000 } else { 0 };
         if score > 0 && best.as_ref().is_none_or(|(known, _)| score > *known) {
-            best = Some((score, option.join(" ")));
+            best = Some((score, flagperf_model::concealed_words(option).join(" ")));
         }
     }
     best.map(|(_, option)| option)
@@ -228,9 +115,9 @@ fn refused_option(invocation: &Invocation, said: &str) -> Option<String> {
 
 /// The lines of an engine that tell most: the last ones, without its advice to read its help.
 fn last_lines(words: &str) -> String {
-    let lines: Vec<&str> = words
+    let lines: Vec<String> = words
         .lines()
-        .map(str::trim)
+        .map(message)
         .filter(|line| {
             // What an engine told of its client is no reason.
             !line.is_empty()
@@ -241,6 +128,19 @@ fn last_lines(words: &str) -> String {
         .filter(|line| !line.starts_with("Run 'docker"))
         .collect();
     lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+/// What a line says, without the time and the level that Podman and nerdctl put before it.
+fn message(line: &str) -> String {
+    let line = line.trim();
+    let logged = line.strip_prefix("time=").and_then(|rest| {
+        let (_, quoted) = rest.split_once(" msg=")?;
+        // They quote as JSON does; what comes after the message is a matter of its own.
+        let mut values = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+        values.next()?.ok()
+    });
+    let text = logged.unwrap_or_else(|| line.to_owned());
+    text.lines().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -340,6 +240,25 @@ mod tests {
                 "{words}: {refusal:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_logged_is_told_without_the_log() {
+        let words = concat!(
+            r#"time="2026-01-02T03:04:05Z" level=warning msg="cannot set cgroup manager""#,
+            "\n",
+            r#"time="2026-01-02T03:04:05Z" level=fatal msg="name \"n\" is already used by ID \"12\"" error=x"#,
+        );
+        let refusal = refusal(&started(&[]), "exit status 1", words);
+        assert_eq!(
+            refusal.reason,
+            "`docker` refused (exit status 1): cannot set cgroup manager; name \"n\" is already used by ID \"12\""
+        );
+        assert!(refusal.hint.unwrap().contains("left alone"));
+        let loader =
+            r#"time="t" level=fatal msg="exec: \"/.flagperf\": no such file or directory""#;
+        let told = super::refusal(&started(&[]), "exit status 1", loader);
+        assert!(told.hint.unwrap().contains("glibc"));
     }
 
     #[test]

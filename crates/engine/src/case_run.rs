@@ -33,6 +33,9 @@ use stages::{Stage, Stages};
 /// latest of them, the node is taken for lost.
 const BACKSTOP: Duration = Duration::from_mins(1);
 
+/// When the user has asked to stop, a node that is silent is given up this long after its agent had to end the task.
+const SILENT: Duration = Duration::from_secs(5);
+
 /// How long the end of a task is awaited after the user asked a second time.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -66,6 +69,10 @@ pub(crate) struct CaseRun<'a, 'c> {
     aborted: bool,
     /// True once all nodes have been asked to end the task.
     ending: bool,
+    /// When nodes that are silent are given up, because the user asked to stop.
+    give_up_at: Option<Instant>,
+    /// True once that moment is over.
+    gives_up: bool,
     tails: Tails,
     files_moved: Instant,
     opener: Opener,
@@ -75,6 +82,8 @@ pub(crate) struct CaseRun<'a, 'c> {
 struct NodeState {
     /// When it last got any further with making ready.
     progressed: Instant,
+    /// True while nothing is heard from it.
+    silent: bool,
     /// What to add to the node's own time, in nanoseconds. Fixed for the round, so that its samples
     /// stay in order.
     correction_ns: i64,
@@ -91,6 +100,7 @@ impl<'a, 'c> CaseRun<'a, 'c> {
         let task = common_task(&mut context.nodes);
         let nodes = context.nodes.iter().map(|node| NodeState {
             progressed: Instant::now(),
+            silent: false,
             correction_ns: (-node.node.session.clock().ahead_s * 1e9) as i64,
         });
         let mut tails = Tails::new(context.nodes.len());
@@ -124,6 +134,8 @@ impl<'a, 'c> CaseRun<'a, 'c> {
             story,
             aborted: false,
             ending: false,
+            give_up_at: None,
+            gives_up: false,
             tails,
             files_moved: Instant::now(),
             opener: Opener::default(),
@@ -163,9 +175,10 @@ impl<'a, 'c> CaseRun<'a, 'c> {
     async fn hear_while(&mut self, deadline: Instant, holds: impl Fn(&Self) -> bool) -> bool {
         let mut deadline = deadline;
         while holds(self) {
+            let wake = self.give_up_at.map_or(deadline, |at| at.min(deadline));
             let incoming = tokio::select! {
                 incoming = self.context.next() => Some(incoming),
-                () = sleep_until(deadline) => None,
+                () = sleep_until(wake) => None,
             };
             match incoming {
                 Some(Incoming::Interrupt) => {
@@ -177,15 +190,34 @@ impl<'a, 'c> CaseRun<'a, 'c> {
                     }
                     let at_once = self.context.is_urgent();
                     self.end_task(at_once);
+                    if !self.gives_up {
+                        let grace = seconds(self.case.limits.grace_s) + SILENT;
+                        self.give_up_at.get_or_insert(Instant::now() + grace);
+                    }
                     if at_once {
                         deadline = deadline.min(Instant::now() + AT_ONCE);
                     }
                 }
                 Some(Incoming::Agent(node, event)) => self.hear(node, event),
+                None if wake < deadline => {
+                    self.give_up_at = None;
+                    self.gives_up = true;
+                    for place in self.stages.at(Stage::Running) {
+                        self.give_up_if_silent(place);
+                    }
+                }
                 None => return false,
             }
         }
         true
+    }
+
+    /// A node whose task should have ended, and from which nothing is heard, is waited for no longer.
+    fn give_up_if_silent(&mut self, place: usize) {
+        if self.gives_up && self.nodes[place].silent && self.stages.is(place, Stage::Running) {
+            let reason = "nothing was heard from it when the task was to end".to_owned();
+            self.lose(place, now(), reason);
+        }
     }
 
     /// Tells all nodes to start at one moment, far enough ahead that the order has reached each.

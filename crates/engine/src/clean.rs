@@ -1,7 +1,9 @@
 //! What crashed runs have left in the engines of nodes.
 
+use std::collections::BTreeSet;
+
 use flagperf_container as container;
-use flagperf_container::Labels;
+use flagperf_container::{Labels, LeftImage};
 use flagperf_model::{EngineKind, NodeName};
 use flagperf_wire::ToAgent;
 use tokio::sync::{mpsc, watch};
@@ -10,15 +12,15 @@ use crate::desk::{Command, Desk, NoAnswer};
 use crate::environment::image::{QUESTION_S, removal};
 use crate::node::Node;
 
-/// A container that a run has made, or an image on the way to another.
+/// A container that a run has made, or an image that has no name or was to become another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// Its engine.
     pub engine: EngineKind,
     /// What it is, and its name or the beginning of its identifier: `container flagperf-…`, `image 0123…`.
     pub what: String,
-    /// The run.
-    pub run: String,
+    /// The run, where that is known.
+    pub run: Option<String>,
     /// What became of it.
     pub fate: Fate,
 }
@@ -28,6 +30,8 @@ pub struct Left {
 pub enum Fate {
     /// Its run still goes on, and it is left alone.
     InUse,
+    /// A container, of whomever, is made of it, and it is left alone.
+    Needed,
     /// It was only to be told.
     Told,
     /// It was removed.
@@ -36,8 +40,9 @@ pub enum Fate {
     Stays(String),
 }
 
-/// Looks for containers that `owner`'s runs have made on a node, and removes those whose run is over unless they are
-/// only to be told. Nobody else's are touched.
+/// Looks for containers that `owner`'s runs have made on a node, for images that were to become others, and for images
+/// whose name a later build has taken. Removes those whose run is over and that nothing needs, unless they are only to
+/// be told. Nobody else's are touched.
 ///
 /// # Errors
 ///
@@ -104,16 +109,25 @@ async fn sweep(
         }
         // Containers stand in the way of their images.
         let answer = ask(desk, container::list_images(engine, owner).argv()).await?;
-        for id in container::ids(&answer.output) {
+        // One with several names is listed once for each.
+        let ids: BTreeSet<String> = container::ids(&answer.output).into_iter().collect();
+        for id in ids {
             let answer = ask(desk, container::inspect_image(engine, &id).argv()).await?;
-            let labels = container::image(&answer.output)
-                .ok()
-                .and_then(|image| image.labels);
-            if let Some(labels) = labels.filter(|labels| labels.owner == owner) {
-                let away = container::remove_image(engine, &id).argv();
-                let what = format!("image {}", &id[..12]);
-                found.push(judge(desk, engine, what, labels, away, only_tell).await?);
-            }
+            let image = container::image(&answer.output).ok();
+            let Some((image, left)) =
+                image.and_then(|image| image.left_by(owner).map(|left| (image, left)))
+            else {
+                continue;
+            };
+            found.push(match left {
+                LeftImage::OnTheWay(labels) => {
+                    let name = image.names.first().map_or(&id[..], String::as_str);
+                    let away = container::remove_image(engine, name).argv();
+                    let what = format!("image {name}");
+                    judge(desk, engine, what, labels, away, only_tell).await?
+                }
+                LeftImage::Nameless => nameless(desk, engine, &id, only_tell).await?,
+            });
         }
     }
     let none_works = tried.len() == engine.map_or(EngineKind::ALL.len(), |_| 1);
@@ -158,7 +172,35 @@ async fn judge(
     Ok(Left {
         engine,
         what,
-        run: labels.run,
+        run: Some(labels.run),
+        fate,
+    })
+}
+
+/// An image that no name is left of: a later build has taken it.
+async fn nameless(
+    desk: &mut Desk<'_>,
+    engine: EngineKind,
+    id: &str,
+    only_tell: bool,
+) -> Result<Left, String> {
+    let fate = if only_tell {
+        Fate::Told
+    } else {
+        let away = container::remove_nameless_image(engine, id);
+        let answer = ask(desk, away.argv()).await?;
+        if answer.is_good() {
+            Fate::Removed
+        } else if container::is_needed(&answer.output) {
+            Fate::Needed
+        } else {
+            Fate::Stays(answer.output.trim().to_owned())
+        }
+    };
+    Ok(Left {
+        engine,
+        what: format!("image {}, which has no name any more", &id[..12]),
+        run: None,
         fate,
     })
 }

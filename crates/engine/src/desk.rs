@@ -18,6 +18,9 @@ const BACKSTOP: Duration = Duration::from_secs(30);
 /// Between the request to end and the order to, in seconds: a client asks its engine to stop.
 const GRACE_S: f64 = 10.0;
 
+/// The same for a question, which has nothing to stop.
+const GRACE_OF_QUESTIONS_S: f64 = 2.0;
+
 /// What is told while steps run, with the node's place in the list of nodes.
 pub(crate) type Told = (usize, StepKind, Vec<u8>);
 
@@ -99,6 +102,9 @@ pub(crate) enum NoAnswer {
     /// The user asked to stop.
     #[error("interrupted by the user")]
     Interrupted,
+    /// The node's agent could not do what was asked, for this reason.
+    #[error("{0}")]
+    Refused(String),
     /// The node is gone, or does not do what it should.
     #[error("{0}")]
     Lost(String),
@@ -128,7 +134,7 @@ impl Desk<'_> {
                 FromAgent::Refused {
                     task: refused,
                     reason,
-                } if refused == task => return Err(NoAnswer::Lost(reason)),
+                } if refused == task => return Err(NoAnswer::Refused(reason)),
                 _ => {}
             }
         }
@@ -146,6 +152,10 @@ impl Desk<'_> {
         task: TaskId,
         command: Command,
     ) -> Result<Answer, NoAnswer> {
+        let grace_s = match command.step {
+            Some(_) => GRACE_S,
+            None => GRACE_OF_QUESTIONS_S,
+        };
         self.session.send(ToAgent::Run {
             task,
             processes: vec![ProcessSpec {
@@ -158,12 +168,12 @@ impl Desk<'_> {
             limits: Limits {
                 timeout_s: command.timeout_s,
                 stall_s: command.timeout_s,
-                grace_s: GRACE_S,
+                grace_s,
             },
             start_at: 0,
         });
         let deadline =
-            Instant::now() + Duration::from_secs_f64(command.timeout_s + GRACE_S) + BACKSTOP;
+            Instant::now() + Duration::from_secs_f64(command.timeout_s + grace_s) + BACKSTOP;
         let mut answer = Answer {
             end: ProcessEnd::Status(0),
             output: String::new(),
@@ -205,7 +215,7 @@ impl Desk<'_> {
                 FromAgent::Refused {
                     task: refused,
                     reason,
-                } if refused == task => return Err(NoAnswer::Lost(reason)),
+                } if refused == task => return Err(NoAnswer::Refused(reason)),
                 FromAgent::TaskEnded {
                     task: ended, end, ..
                 } if ended == task => {

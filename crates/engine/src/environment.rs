@@ -113,7 +113,7 @@ pub(crate) async fn enter(
         }
         take(step, request, hosts, steps).await;
         if step == StepKind::PrepareImage {
-            send_image(&request.container.image, hosts, steps).await;
+            send_image(request, hosts, steps).await;
         }
         let is_off = steps.interrupted > 0
             || !hosts.iter().any(Host::is_well)
@@ -147,9 +147,12 @@ async fn take(step: StepKind, request: &Request<'_>, hosts: &mut [Host], steps: 
         .collect();
     let concerned = hosts.iter_mut().filter(|host| concerned(host));
     let taken = steps
-        .take(step, members(concerned), async |host, means| {
-            one(step, request, host, means).await
-        })
+        .take(
+            step,
+            !request.tolerant,
+            members(concerned),
+            async |host, means| one(step, request, host, means).await,
+        )
         .await;
     for (place, taken) in places.into_iter().zip(taken) {
         let host = &mut hosts[place];
@@ -170,7 +173,8 @@ async fn take(step: StepKind, request: &Request<'_>, hosts: &mut [Host], steps: 
 
 /// Sends the image from the node that built it to those that lack it, one after the other: they share the way to
 /// this machine.
-async fn send_image(image: &str, hosts: &mut [Host], steps: &mut Steps<'_>) {
+async fn send_image(request: &Request<'_>, hosts: &mut [Host], steps: &mut Steps<'_>) {
+    let image = &request.container.image;
     let from = hosts
         .iter()
         .position(|host| host.is_well() && host.lacks_image.is_none());
@@ -181,6 +185,13 @@ async fn send_image(image: &str, hosts: &mut [Host], steps: &mut Steps<'_>) {
         let began = now();
         let result = match from {
             _ if steps.interrupted > 0 => Err(NoAnswer::Interrupted.into()),
+            // Nothing can come of it any more.
+            Some(_) if !request.tolerant && hosts.iter().any(|host| host.failed.is_some()) => {
+                Err(StepError {
+                    reason: "not sent, because another node failed".to_owned(),
+                    ..NoAnswer::Interrupted.into()
+                })
+            }
             None => Err(StepError::plain("the node that builds the image could not")),
             Some(from) => {
                 let channels = (hosts[from].active.channel(), hosts[place].active.channel());
@@ -266,7 +277,11 @@ async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Mean
                 ..host.active.node.terms.clone()
             };
             let starting = container::start(host, request, name.clone(), labels, &terms);
-            let (node, interrupted) = until_stopped(starting, means.stop).await?;
+            let (mut node, interrupted) = until_stopped(starting, means.stop).await?;
+            // The chips are there, whether the container can tell of them or not.
+            if node.facts.chips.is_empty() {
+                node.facts.chips.clone_from(&host.active.node.facts.chips);
+            }
             host.inner = Some(Active::new(node, false));
             if interrupted {
                 return Err(NoAnswer::Interrupted.into());
@@ -297,7 +312,9 @@ async fn one(step: StepKind, request: &Request<'_>, host: &mut Host, means: Mean
                 }
             };
             let keep = plan.keep && is_there;
-            container::stop(running, keep, &mut host.active, &means)
+            // What befell it was told: nobody hears any more how it ends.
+            let is_heard = !host.active.told_lost;
+            container::stop(running, keep, is_heard, &mut host.active, &means)
                 .await
                 .map(Some)
         }
@@ -317,7 +334,7 @@ async fn until_stopped(
     }
     let started = tokio::select! {
         node = &mut starting => node.ok(),
-        () = container::patience(&mut stop) => None,
+        () = container::starting(&mut stop) => None,
     };
     match started {
         Some(node) => Ok((node, true)),

@@ -160,7 +160,7 @@ async fn make_ready(
     let members = members.collect();
     let mut steps = context.steps();
     let taken = steps
-        .take(StepKind::PrepareCase, members, async |due, means| {
+        .take(StepKind::PrepareCase, false, members, async |due, means| {
             let (node, due) = due;
             run_setup(node, due, &means).await
         })

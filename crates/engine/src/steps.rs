@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use flagperf_container::Refusal;
-use flagperf_model::{Event, EventKind, NodeName, StepKind, StepOutcome, Timestamp};
+use flagperf_model::{Event, EventKind, NodeName, StepKind, StepOutcome};
 use flagperf_transport::now;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use crate::desk::{NoAnswer, Told};
 use crate::emission::{Consumer, Emission};
@@ -102,22 +104,39 @@ pub(crate) struct Steps<'a> {
     pub(crate) interrupted: u32,
 }
 
+/// When what is done fails on one node, the others have this long to fail for the same reason, and to tell it.
+const ALIKE: Duration = Duration::from_secs(5);
+
+/// What stops what is done on the nodes.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// True if the user does.
+    by_user: bool,
+    /// True if a failure on one node does on the others.
+    by_failure: bool,
+}
+
 /// The end of a step on one node.
 struct Done {
     /// The place among the members.
     place: usize,
     taken: Taken,
-    began: Timestamp,
+    seconds: f64,
     printed: bool,
 }
+
+/// What is told of an end as soon as it is there.
+type OnEnd<'f, S> = &'f mut dyn FnMut(&mut S, &Done);
 
 type StepFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 impl Steps<'_> {
-    /// Takes a step on these nodes, and tells of it. Gives how it went, in their order.
+    /// Takes a step on these nodes, and tells of it. Gives how it went, in their order. If `all` must succeed, a
+    /// failure on one stops the others.
     pub(crate) async fn take<M>(
         &mut self,
         step: StepKind,
+        all: bool,
         members: Vec<Member<'_, M>>,
         one: impl AsyncFn(&mut M, Means) -> Taken,
     ) -> Vec<Taken> {
@@ -126,23 +145,38 @@ impl Steps<'_> {
         let names: Vec<NodeName> = members.iter().map(|member| member.name.clone()).collect();
         // A step that takes away what was made is not stopped by what stopped the others.
         let stoppable = step != StepKind::StopContainer;
+        let bounds = Bounds {
+            by_user: stoppable,
+            by_failure: stoppable && all,
+        };
         let mut each: Vec<Taken> = names.iter().map(|_| Ok(None)).collect();
-        for done in self.drive(stoppable, members, one).await {
+        let mut failed: Option<NodeName> = None;
+        let mut tell = |steps: &mut Self, done: &Done| {
+            let node = &names[done.place];
             each[done.place].clone_from(&done.taken);
-            let outcome = match done.taken {
-                Ok(None) => continue,
+            let outcome = match done.taken.clone() {
+                Ok(None) => return,
                 Ok(Some(what)) => StepOutcome::Done { what },
-                Err(error) => error.into_outcome(),
+                Err(mut error) => {
+                    if !error.is_interrupt() {
+                        failed.get_or_insert_with(|| node.clone());
+                    } else if let Some(failed) = failed.as_ref().filter(|_| steps.interrupted == 0)
+                    {
+                        error.reason = format!("stopped, because {failed} failed");
+                    }
+                    error.into_outcome()
+                }
             };
-            self.tell(EventKind::StepEnded {
+            steps.tell(EventKind::StepEnded {
                 step,
                 group,
-                node: names[done.place].clone(),
+                node: node.clone(),
                 outcome,
-                seconds: now().seconds_since(done.began),
+                seconds: done.seconds,
                 printed: done.printed,
             });
-        }
+        };
+        self.drive(bounds, members, one, &mut tell).await;
         each
     }
 
@@ -152,18 +186,24 @@ impl Steps<'_> {
         members: Vec<Member<'_, M>>,
         one: impl AsyncFn(&mut M, Means) -> Taken,
     ) -> Vec<Taken> {
-        let mut done = self.drive(true, members, one).await;
-        done.sort_by_key(|done| done.place);
-        done.into_iter().map(|done| done.taken).collect()
+        let bounds = Bounds {
+            by_user: true,
+            by_failure: false,
+        };
+        let mut each: Vec<Taken> = members.iter().map(|_| Ok(None)).collect();
+        let mut keep = |_: &mut Self, done: &Done| each[done.place].clone_from(&done.taken);
+        self.drive(bounds, members, one, &mut keep).await;
+        each
     }
 
-    /// Sees all nodes through, in the order in which they end.
+    /// Sees all nodes through.
     async fn drive<M>(
         &mut self,
-        stoppable: bool,
+        bounds: Bounds,
         members: Vec<Member<'_, M>>,
         one: impl AsyncFn(&mut M, Means) -> Taken,
-    ) -> Vec<Done> {
+        on_end: OnEnd<'_, Self>,
+    ) {
         let (log, mut told) = mpsc::channel::<Told>(WAITING);
         let (ended, mut ends) = mpsc::unbounded_channel();
         let (stop, stops) = watch::channel(0);
@@ -180,45 +220,48 @@ impl Steps<'_> {
             running.push(Box::pin(async move {
                 let began = now();
                 let taken = one(member.what, means).await;
-                let _ = ended.send((place, taken, began));
+                let _ = ended.send((place, taken, now().seconds_since(began)));
             }));
         }
         drop((log, ended));
         let mut printed = BTreeSet::new();
         let all = join_all(running);
         tokio::pin!(all);
-        let mut done = false;
-        while !done {
+        let mut stop_at: Option<Instant> = None;
+        let mut over = false;
+        loop {
             tokio::select! {
                 biased;
+                // What a node has printed comes before its end.
                 Some(piece) = told.recv() => {
                     printed.insert(piece.0);
                     self.write(piece);
                 }
+                Some((place, taken, seconds)) = ends.recv() => {
+                    if bounds.by_failure && stop_at.is_none() {
+                        stop_at = stops_others(&taken).map(|grace| Instant::now() + grace);
+                    }
+                    let printed = printed.contains(&ranks[place]);
+                    on_end(self, &Done { place, taken, seconds, printed });
+                }
                 count = next(&mut self.interrupts, self.interrupted) => {
                     self.interrupted = count;
                     self.tell(EventKind::Interrupted { count });
-                    if stoppable {
-                        let _ = stop.send(count);
+                    if bounds.by_user {
+                        stop.send_replace(count);
                     }
                 }
-                () = &mut all => done = true,
+                () = due(stop_at), if *stop.borrow() == 0 => {
+                    stop.send_replace(1);
+                }
+                () = &mut all, if !over => over = true,
+                // All has been heard.
+                else => break,
+            }
+            if over && told.is_empty() && ends.is_empty() {
+                break;
             }
         }
-        while let Ok(piece) = told.try_recv() {
-            printed.insert(piece.0);
-            self.write(piece);
-        }
-        let mut order = Vec::new();
-        while let Ok((place, taken, began)) = ends.try_recv() {
-            order.push(Done {
-                place,
-                taken,
-                began,
-                printed: printed.contains(&ranks[place]),
-            });
-        }
-        order
     }
 
     fn write(&mut self, (node, step, bytes): Told) {
@@ -242,6 +285,23 @@ pub(crate) async fn next(interrupts: &mut watch::Receiver<u32>, known: u32) -> u
         Ok(count) => *count,
         // Nobody can ask any more.
         Err(_) => std::future::pending().await,
+    }
+}
+
+/// How long the others may go on when this is how it went on one node; `None` if for ever.
+fn stops_others(taken: &Taken) -> Option<Duration> {
+    match taken {
+        Err(error) if error.is_loss() => Some(Duration::ZERO),
+        Err(error) if !error.is_interrupt() => Some(ALIKE),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The moment, if there is one.
+async fn due(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

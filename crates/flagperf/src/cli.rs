@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// List the cases, and whether this machine can run them
     List(ListArgs),
+    /// Say the configuration of a classic suite in another way
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Serve a controller over standard input and output (started by `flagperf run`)
     #[command(hide = true)]
     Agent(AgentArgs),
@@ -39,6 +42,22 @@ pub(crate) enum Command {
     /// Run one rank of a built-in case (started by an agent)
     #[command(hide = true)]
     Case(CaseArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the flagperf.toml that says the same as configs/host.yaml, or as the modules of suite training
+    Convert(ConvertArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Directory of the suite [default: the one that this is started in]
+    pub(crate) tree: Option<PathBuf>,
+
+    /// Set a key of the configuration first (repeatable): NPROC_PER_NODE=4
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -153,7 +172,7 @@ pub(crate) struct RunArgs {
         conflicts_with_all = ["cases", "rounds", "duration", "timeout", "stall", "interval", "vendor", "params",
             "case_directory", "tree", "set", "allow_credential_changes", "dry_run", "nodes", "nodes_file", "nodes_command", "slurm", "launcher", "exec",
             "ssh_config", "accept_new_host_keys", "in_container", "container", "image", "image_directory",
-            "build", "build_once", "pull", "engine", "container_options", "privileged", "keep_containers"]
+            "build", "build_once", "pull", "engine", "privileged", "keep_containers"]
     )]
     pub(crate) resume: Option<PathBuf>,
 
@@ -279,7 +298,8 @@ pub(crate) struct ContainerArgs {
     #[arg(long, value_name = "NAME", value_parser = values::engine())]
     pub(crate) engine: Option<EngineKind>,
 
-    /// Further options for the engine's `run`, split into words as a shell would: '--gpus all'
+    /// Further options for the engine's `run`, split into words as a shell would: '--gpus all';
+    /// with --resume only secrets are taken from them, which the record has not kept
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub(crate) container_options: Option<String>,
 

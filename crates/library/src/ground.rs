@@ -51,7 +51,16 @@ pub fn replan(
     facts: impl Fn(&NodeName) -> Option<MachineFacts>,
     master: (&str, u16),
 ) -> Result<(), ReplanError> {
-    let duration_s = plan.duration_s.ok_or(ReplanError)?;
+    // Cases of trees last as long as they last.
+    let all_of_trees = rounds.iter().all(|&place| {
+        let case = plan.cases.get(place);
+        case.is_none_or(|case| matches!(case.spec.entry, Entry::Tree(_)))
+    });
+    let duration_s = match plan.duration_s {
+        Some(duration_s) => duration_s,
+        None if all_of_trees => 0.0,
+        None => return Err(ReplanError),
+    };
     let nodes: Vec<PlanNode> = plan
         .nodes
         .iter()

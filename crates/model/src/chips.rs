@@ -94,3 +94,42 @@ pub struct ChipFacts {
     /// Version of its driver.
     pub driver: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(vendor: &str, start_timeout_ns: u64) -> StatusTool {
+        StatusTool {
+            vendor: vendor.into(),
+            command: vec![format!("/opt/{vendor}/bin/{vendor}-smi")],
+            fields: Vec::new(),
+            repeat: Vec::new(),
+            search: Vec::new(),
+            env: BTreeMap::new(),
+            reader: "x".into(),
+            interval_ns: 1,
+            timeout_ns: 1,
+            start_timeout_ns,
+        }
+    }
+
+    #[test]
+    fn where_chips_are_known_their_vendor_is_asked_for() {
+        let watch = ChipWatch {
+            asked: false,
+            tools: vec![tool("acme", 5), tool("nvidia", 7)],
+        };
+        assert_eq!(watch.patience_ns(), 7);
+        assert_eq!(watch.tools[0].name(), "acme-smi");
+        assert_eq!(watch.where_known(&[]), watch);
+        let chip = ChipFacts {
+            vendor: "nvidia".into(),
+            ..ChipFacts::default()
+        };
+        let narrow = watch.where_known(&[chip]);
+        assert!(narrow.asked);
+        assert_eq!(narrow.tools, [tool("nvidia", 7)]);
+        assert_eq!(ChipWatch::default().patience_ns(), 0);
+    }
+}

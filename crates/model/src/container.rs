@@ -138,14 +138,22 @@ pub struct ContainerOptions {
     /// Directories of the node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
-    /// Variables of every process in it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Variables of every process in it. What looks secret is recorded as `***`.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "crate::secret::variables"
+    )]
     pub env: BTreeMap<String, String>,
     /// Working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
-    /// Further options of the engine's command, word by word.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Further options of the engine's command, word by word. What looks secret is recorded as `***`.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "crate::secret::words"
+    )]
     pub extra: Vec<String>,
 }
 

@@ -17,8 +17,12 @@ pub struct NodeSpec {
     /// The host name or address at which other nodes reach it; absent means that it is to be found out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Variables set for every process of a case on it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Variables set for every process of a case on it. What looks secret is recorded as `***`.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "crate::secret::variables"
+    )]
     pub env: BTreeMap<String, String>,
     /// Where on it the program comes from.
     #[serde(default)]
@@ -35,7 +39,8 @@ pub enum Launcher {
     Ssh(SshTarget),
     /// By a command that passes the words behind it on unchanged, such as `kubectl exec -i pod --`.
     Exec {
-        /// The command, with the node's name filled in.
+        /// The command, with the node's name filled in. What looks secret is recorded as `***`.
+        #[serde(serialize_with = "crate::secret::words")]
         words: Vec<String>,
     },
 }

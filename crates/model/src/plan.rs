@@ -152,7 +152,8 @@ pub struct ProcessSpec {
     /// [`crate::OUT`] in it become paths on the node where the task has a private copy.
     pub argv: Vec<String>,
     /// Variables set on top of the agent's environment. [`crate::COPY`] and [`crate::OUT`] in their values
-    /// become paths on the node.
+    /// become paths on the node. What looks secret is recorded as `***`.
+    #[serde(serialize_with = "crate::secret::variables")]
     pub env: BTreeMap<String, String>,
     /// The working directory; a relative path stands in the copy of the task's `case_directory` on the
     /// node. Absent means that copy itself, or the agent's own directory where there is none.

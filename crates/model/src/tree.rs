@@ -47,6 +47,10 @@ pub struct TreeCase {
     /// How a node's private copy differs from the original, as far as that does not depend on the nodes.
     #[serde(default)]
     pub copy: PrivateCopy,
+    /// Nominal rates of the chip that was found, in 10^9 operations per second, by number format (`fp16`). Empty if
+    /// none was found or it is not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peaks: BTreeMap<String, u64>,
 }
 
 /// Files and directories of a tree that belong to a case, by their paths relative to the suite's directory.
@@ -262,6 +266,7 @@ mod tests {
             files: TreeFiles::default(),
             env: BTreeMap::new(),
             copy: PrivateCopy::default(),
+            peaks: BTreeMap::new(),
         }));
         let text = serde_json::to_string(&entry).unwrap();
         assert!(

@@ -5,8 +5,9 @@
 //! left out, never 0.
 
 use flagperf_model::{
-    Absent, Better, CaseResult, MachineFacts, Measurement, MonitorCost, NodeName, Outcome,
-    ParamValue, Scope, SeriesKind, Spread, Stage, Suite, Verification, Window,
+    Absent, Better, CaseName, CaseResult, MachineFacts, Measurement, MonitorCost, NodeName,
+    Outcome, ParamValue, Scope, SeriesKind, Spread, Stage, StepKind, StepOutcome, StepRecord,
+    Suite, Verification, Window,
 };
 use serde::Serialize;
 
@@ -46,6 +47,40 @@ struct Node<'a> {
     rank: u32,
     facts: Option<&'a MachineFacts>,
     absent_series: &'a [Absent],
+    steps: Vec<Taken<'a>>,
+}
+
+/// What was done on the way to cases.
+#[derive(Serialize)]
+struct Taken<'a> {
+    step: StepKind,
+    group: u32,
+    /// Absent for a step of container mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<&'a str>,
+    seconds: f64,
+    done: bool,
+    /// What was done, or why it failed.
+    words: &'a str,
+    log: Option<&'a str>,
+}
+
+impl<'a> Taken<'a> {
+    fn of(record: &'a StepRecord) -> Self {
+        let (done, words) = match &record.outcome {
+            StepOutcome::Done { what } => (true, what),
+            StepOutcome::Failed { reason, .. } => (false, reason),
+        };
+        Self {
+            step: record.step,
+            group: record.group,
+            case: record.case.as_ref().map(CaseName::as_str),
+            seconds: record.seconds,
+            done,
+            words,
+            log: record.log.as_deref(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -173,6 +208,7 @@ impl<'a> Report<'a> {
                     rank: node.rank,
                     facts: node.facts.as_ref(),
                     absent_series: &node.absent,
+                    steps: node.steps.iter().map(Taken::of).collect(),
                 })
                 .collect(),
             results: record

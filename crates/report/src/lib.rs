@@ -19,6 +19,7 @@ mod rows;
 mod sampling;
 mod shown;
 mod stats;
+mod steps;
 mod terminal;
 mod view;
 

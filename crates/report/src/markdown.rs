@@ -6,6 +6,7 @@ use flagperf_model::{CaseResult, Verification, fold};
 
 use crate::number::{count, duration, moment, percent, shell, short, significant};
 use crate::shown::Shown;
+use crate::steps;
 use crate::view::{APART, CaseView, Cost, Tally, absences, cases, machine_lines, printable};
 use crate::{CaseSamples, RunData, window_stats};
 
@@ -190,6 +191,20 @@ fn setting(out: &mut Text, run: &RunData) {
         escape(&record.version),
         duration(record.plan.monitor.interval_ns as f64 / 1e9)
     ));
+    let steps = steps::lines(&record.nodes);
+    if !steps.is_empty() {
+        out.line("");
+    }
+    for line in steps {
+        let failed = if line.failed { "**failed**: " } else { "" };
+        out.line(&format!(
+            "- {}, {}: {failed}{} ({})",
+            escape(&line.step),
+            escape(&line.nodes),
+            escape(&line.words),
+            duration(line.seconds)
+        ));
+    }
     for (nodes, line) in machine_lines(&record.nodes) {
         out.line("");
         out.line(&format!("- **{}**: {}", escape(&nodes), escape(&line)));

@@ -117,7 +117,7 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         EventKind::NodeReady {
             node, facts, here, ..
         } => info(format!(
-            "node {node} is ready{}: {}, {} cores, {:.1} GiB of memory",
+            "node {node} is ready{}: {}, {} cores, {:.1} GiB of memory{}",
             if *here {
                 " (this machine, without a connection)"
             } else {
@@ -125,7 +125,12 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             },
             facts.cpu.model.as_deref().unwrap_or("unknown processor"),
             facts.cpu.cores,
-            facts.memory.total as f64 / f64::from(1 << 30)
+            facts.memory.total as f64 / f64::from(1 << 30),
+            match &facts.chips[..] {
+                [] => String::new(),
+                [chip] => format!(", 1 {} chip", chip.vendor),
+                [chip, ..] => format!(", {} {} chips", facts.chips.len(), chip.vendor),
+            }
         )),
         EventKind::NodeSilent { node, seconds } => {
             vec![(

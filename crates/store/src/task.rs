@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Component, Path};
 
-use flagperf_archive::Unpacker;
+use flagperf_archive::{Links, Unpacker};
 use flagperf_model::{CaseResult, NodeName, NodeRecord, NodeTask, SampleBlock, SeriesDecl};
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +141,7 @@ pub(crate) struct TaskFiles {
     pub(crate) node: NodeName,
     pub(crate) node_rank: u32,
     pub(crate) directory: String,
-    /// The task's own log first.
+    /// The task's own log first, if any rank writes into it.
     logs: Vec<Log>,
     /// Places of the logs of ranks that have one of their own.
     of_rank: BTreeMap<u32, usize>,
@@ -196,7 +196,14 @@ impl TaskFiles {
         let stream = |file, series: &Vec<_>| {
             Stream::new(format!("{}/{file}", task.directory), series.clone())
         };
-        let mut logs = vec![Log::open(disk, &task.directory, &task.log)];
+        let mut logs = Vec::new();
+        // Where every rank has a file of its own nothing would come into a common one.
+        let mut processes = task.processes.iter();
+        if task.processes.is_empty()
+            || processes.any(|process| !task.rank_logs.contains_key(&process.rank))
+        {
+            logs.push(Log::open(disk, &task.directory, &task.log));
+        }
         let mut of_rank = BTreeMap::new();
         for (rank, name) in &task.rank_logs {
             let known = logs.iter().position(|log| log.name == *name);
@@ -254,7 +261,8 @@ impl TaskFiles {
         }
         if let Fetching::No = self.fetching {
             let into = run.join(&name);
-            let begun = fs::create_dir_all(&into).and_then(|()| Unpacker::new(&into));
+            let begun =
+                fs::create_dir_all(&into).and_then(|()| Unpacker::new(&into, Links::Inside));
             self.fetching = match begun {
                 Ok(unpacker) => Fetching::Into(unpacker),
                 Err(error) => {

@@ -14,6 +14,8 @@ use crate::script;
 pub enum Engine {
     /// `dockerd` and `containerd`. Root may use it, and bob, who is in the group `docker`; alice may not.
     Docker,
+    /// A stand-in that takes what nerdctl takes, refuses what it refuses, and has a `dockerd` do it.
+    Nerdctl,
     /// No daemon. Root, alice and bob have their own containers and images.
     Podman,
 }
@@ -23,6 +25,7 @@ impl Engine {
     pub fn command(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Nerdctl => "nerdctl",
             Self::Podman => "podman",
         }
     }

@@ -1,5 +1,5 @@
-//! Texts that people write: TOML and YAML with every mistake reported at its place, and the nearest
-//! right word to a wrong one.
+//! Texts that people write: TOML, YAML and the assignments of Python modules, with every mistake
+//! reported at its place, and the nearest right word to a wrong one.
 //!
 //! Definitions of cases and the settings of a cluster are read by crates that do not know each
 //! other; what both need to speak to their authors in the same way is here. Nothing here reads a

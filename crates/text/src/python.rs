@@ -155,23 +155,20 @@ pub fn evaluate(source: &str) -> Result<Spanned<Data>, Problem> {
     let wrapped = format!("_=({source}\n)");
     let module = read(&wrapped, &mut |_| None);
     let shift = |span: Range<usize>| span.start.saturating_sub(3)..span.end.saturating_sub(3);
+    let wrong = |span, message: &str| Err(locate(source, span, message.to_owned()));
+    let whole = 0..source.len();
     match module {
         Err(problems) => {
-            let message = problems.into_iter().next().map(|problem| problem.message);
-            Err(locate(source, 0..source.len(), message.unwrap_or_default()))
+            let first = problems.first().map(|problem| &*problem.message);
+            wrong(whole, first.unwrap_or("this is no value"))
         }
         Ok(module) => match module.get("_") {
-            Some(Ok(value)) => Ok(Spanned::new(value.value.clone(), shift(value.span.clone()))),
-            Some(Err(unknown)) => Err(locate(
-                source,
-                shift(unknown.span.clone()),
-                unknown.message.clone(),
-            )),
-            None => Err(locate(
-                source,
-                0..source.len(),
-                "this is no value".to_owned(),
-            )),
+            // Brackets in the text may have ended those around it.
+            Some(Ok(value)) if value.span.len() == wrapped.len() - 2 => {
+                Ok(Spanned::new(value.value.clone(), whole))
+            }
+            Some(Err(unknown)) => wrong(shift(unknown.span.clone()), &unknown.message),
+            _ => wrong(whole, "this is more than one value"),
         },
     }
 }

@@ -76,6 +76,21 @@ fn every_key() {
     );
 }
 
+/// What the page for those who write profiles shows is a profile.
+#[test]
+fn the_example_in_the_docs_is_right() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/vendors.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let example = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let profile = read(example).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(profile.name, "acme");
+    assert!(profile.status.is_some() && profile.chip("ACME A1 PCIe 64GB").is_some());
+}
+
 #[test]
 fn a_name_is_enough() {
     let profile = read("name = \"acme\"\n").unwrap();

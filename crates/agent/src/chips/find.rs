@@ -114,6 +114,7 @@ fn ask(desk: &mut Desk, tool: &StatusTool, deadline: Instant) -> Answer {
                 tool: tool.clone(),
                 fields,
                 census,
+                took: run.begun.elapsed(),
             })),
             None if none => Answer::NoChips,
             None => Answer::Trouble(run.ending()),

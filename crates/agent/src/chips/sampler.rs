@@ -22,6 +22,10 @@ use crate::sampling::{Sampling, ToolUse};
 /// Longest time until a tool that failed is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// A tool that answered quickly before answers within this time, and some times as long as it took, even on a machine
+/// that is busy elsewhere.
+const SURELY: Duration = Duration::from_secs(3);
+
 /// Lines without a sample among them after which a tool is taken to have lost its way.
 const MOST_LINES: usize = 20_000;
 
@@ -200,11 +204,14 @@ impl Stretch<'_> {
         self.run = desk.start(&sampled.tool, &sampled.fields, interval);
         self.done = false;
         // One that is started again and again wakes the chips the first time only.
-        let silence = match self.came {
+        let silence = Duration::from_nanos(match self.came {
             Some(_) if !self.of.repeats => sampled.tool.timeout_ns,
             _ => sampled.tool.start_timeout_ns,
-        };
-        self.silent = now + Duration::from_nanos(silence);
+        });
+        // It is known how soon it answers. One that does not when it is to go on holds back what it prints.
+        let soon = SURELY + self.interval + sampled.took * 4;
+        let is_new = self.of.repeats && !self.of.has_repeated;
+        self.silent = now + if is_new { soon.min(silence) } else { silence };
         self.begin = now + self.interval;
     }
 

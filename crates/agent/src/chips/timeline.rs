@@ -120,3 +120,75 @@ impl Timeline {
         std::mem::take(&mut self.counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::start_writer;
+    use flagperf_model::Timestamp;
+    use std::sync::mpsc::channel;
+
+    /// What samples at these moments, in milliseconds after the beginning, come to when there is to be one each
+    /// second and somebody looks at the end: the moments of the block, in milliseconds, with the value.
+    fn block(samples: &[(u64, i64)], end: u64) -> (Vec<(i64, Option<i64>)>, ToolUse) {
+        let (inputs, _queue) = channel();
+        let outbox = start_writer(std::io::sink(), inputs);
+        let clock = ClockAnchor {
+            unix: Timestamp(0),
+            mono_ns: 0,
+        };
+        let started = Instant::now();
+        let at = |millis: u64| started + Duration::from_millis(millis);
+        let mut timeline = Timeline::new(clock, started, outbox, 1, Duration::from_secs(5));
+        timeline.begin(at(0), Duration::from_secs(1));
+        for (millis, value) in samples {
+            timeline.sample(at(*millis), vec![Some(*value)]);
+        }
+        timeline.gaps(at(end));
+        let times = timeline.block.times.iter().map(|time| time.0 / 1_000_000);
+        let values = timeline.block.columns.first().cloned().unwrap_or_default();
+        (times.zip(values).collect(), timeline.take_counts())
+    }
+
+    #[test]
+    fn samples_in_time_have_no_gaps() {
+        let (block, counts) = block(&[(300, 1), (1310, 2), (2330, 3)], 3000);
+        assert_eq!(block, [(300, Some(1)), (1310, Some(2)), (2330, Some(3))]);
+        assert_eq!((counts.samples, counts.gaps), (3, 0));
+    }
+
+    #[test]
+    fn silence_has_a_gap_for_each_sample_that_did_not_come() {
+        let (block, counts) = block(&[(1000, 1), (5500, 2)], 9000);
+        let gaps = |at: i64| (at, None);
+        assert_eq!(
+            block,
+            [
+                (1000, Some(1)),
+                gaps(2000),
+                gaps(3000),
+                gaps(4000),
+                (5500, Some(2)),
+                // The usual time between two is now that since the last gap.
+                gaps(7000),
+            ]
+        );
+        assert_eq!((counts.samples, counts.gaps), (2, 4));
+    }
+
+    #[test]
+    fn a_tool_that_takes_longer_than_the_interval_makes_no_gaps_by_that() {
+        let slow: Vec<(u64, i64)> = (1..6).map(|n| (n * 1900, n as i64)).collect();
+        let (block, counts) = block(&slow, 10_000);
+        assert_eq!((block.len(), counts.gaps), (5, 0));
+    }
+
+    #[test]
+    fn nothing_at_all_is_gaps_alone_and_moments_rise() {
+        let (all, counts) = block(&[], 4500);
+        assert_eq!(all, [(1000, None), (2000, None), (3000, None)]);
+        assert_eq!((counts.samples, counts.gaps), (0, 3));
+        let (back, _) = block(&[(900, 1), (800, 2)], 900);
+        assert_eq!(back, [(900, Some(1)), (900, Some(2))]);
+    }
+}

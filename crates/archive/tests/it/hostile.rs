@@ -255,3 +255,30 @@ proptest! {
         let _ = unpack(&zstd::encode_all(&bytes[..], 1).unwrap()[..], into.path());
     }
 }
+
+#[test]
+fn links_that_are_kept_as_they_are_lead_no_file_outside() {
+    let root = tempfile::tempdir().unwrap();
+    let (into, outside) = (root.path().join("into"), root.path().join("outside"));
+    fs::create_dir(&into).unwrap();
+    fs::create_dir(&outside).unwrap();
+    let target = outside.to_str().unwrap();
+    let entries = [
+        link("abs", target),
+        link("up", "../outside"),
+        link("nowhere", "/no/such"),
+        file("abs/x", "written"),
+        file("up/x", "written"),
+        file("abs", "written"),
+    ];
+    let mut unpacker =
+        flagperf_archive::Unpacker::new(&into, flagperf_archive::Links::AsTheyAre).unwrap();
+    unpacker.push(stream(&entries));
+    let unpacked = unpacker.finish();
+    assert_eq!(unpacked.files, 3);
+    assert_eq!(unpacked.problems.len(), 3, "{:?}", unpacked.problems);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let leads = |name: &str| fs::read_link(into.join(name)).unwrap();
+    assert_eq!(leads("abs"), outside);
+    assert_eq!(leads("nowhere"), std::path::Path::new("/no/such"));
+}

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flagperf_archive::{Unpacked, Unpacker, pack, unpack};
+use flagperf_archive::{Links, Unpacked, Unpacker, pack, unpack};
 use proptest::prelude::*;
 
 fn packed(root: &Path) -> (Vec<u8>, flagperf_archive::Packed) {
@@ -158,7 +158,7 @@ fn a_stream_in_pieces_and_one_that_ends_early() {
     }
     let (stream, packed) = packed(root.path());
     let into = tempfile::tempdir().unwrap();
-    let mut unpacker = Unpacker::new(into.path()).unwrap();
+    let mut unpacker = Unpacker::new(into.path(), Links::Inside).unwrap();
     for piece in stream.chunks(777) {
         unpacker.push(piece.to_vec());
     }
@@ -169,7 +169,7 @@ fn a_stream_in_pieces_and_one_that_ends_early() {
 
     for cut in [0, 1, stream.len() / 2, stream.len() - 1] {
         let into = tempfile::tempdir().unwrap();
-        let mut unpacker = Unpacker::new(into.path()).unwrap();
+        let mut unpacker = Unpacker::new(into.path(), Links::Inside).unwrap();
         unpacker.push(stream[..cut].to_vec());
         let part = unpacker.finish();
         let last = part.problems.last().unwrap();
@@ -184,7 +184,7 @@ fn a_stream_in_pieces_and_one_that_ends_early() {
     let mut damaged = stream.clone();
     damaged[100..200].fill(0xff);
     let into = tempfile::tempdir().unwrap();
-    let mut unpacker = Unpacker::new(into.path()).unwrap();
+    let mut unpacker = Unpacker::new(into.path(), Links::Inside).unwrap();
     for _ in 0..100 {
         unpacker.push(damaged.clone());
     }
@@ -194,7 +194,7 @@ fn a_stream_in_pieces_and_one_that_ends_early() {
         last.starts_with("the archive ends early or is damaged"),
         "{problems:?}"
     );
-    let mut unpacker = Unpacker::new(&root.path().join("nowhere")).unwrap();
+    let mut unpacker = Unpacker::new(&root.path().join("nowhere"), Links::Inside).unwrap();
     unpacker.push(stream);
     assert!(unpacker.finish().problems[0].starts_with("cannot unpack into"));
 }

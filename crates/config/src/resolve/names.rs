@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use flagperf_model::NodeName;
 use flagperf_text::{nearest, printable, shown};
 
-use super::{NodeSource, ResolveError, SuiteChoice};
+use super::{NodeSource, ResolveError};
 use crate::listing::{SINGLY, repeated, rest_of};
 use crate::nodeset::{MOST_NODES, NodeSet, fold};
 use crate::settings::Settings;
@@ -97,29 +97,6 @@ pub(super) fn read(
         refuse_unknown(source, &placed, known, errors);
     }
     (errors.len() == before).then(|| placed.into_iter().map(|one| one.name).collect())
-}
-
-/// The hosts of a suite's configuration, each once.
-pub(super) fn of_suite(
-    suite: &SuiteChoice,
-    errors: &mut Vec<ResolveError>,
-) -> Option<Vec<NodeName>> {
-    let before = errors.len();
-    let mut names: Vec<NodeName> = Vec::new();
-    let mut wrong = |message: String| {
-        errors.push(ResolveError::Nodes {
-            place: suite.place.clone(),
-            message,
-        });
-    };
-    for host in &suite.hosts {
-        match NodeName::new(host.clone()) {
-            Ok(name) if names.contains(&name) => wrong(format!("`{name}` is named twice")),
-            Ok(name) => names.push(name),
-            Err(error) => wrong(format!("`{}`: {error}", printable(shown(host)))),
-        }
-    }
-    (errors.len() == before).then_some(names)
 }
 
 fn read_lines(source: &NodeSource, text: &str, errors: &mut Vec<ResolveError>) -> Vec<Placed> {

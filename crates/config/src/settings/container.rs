@@ -142,7 +142,7 @@ pub(super) fn read_container(
 }
 
 /// A path of the controller, relative to the directory of the file.
-fn beside(file: &Path, path: &str) -> String {
+pub(super) fn beside(file: &Path, path: &str) -> String {
     let directory = file.parent().unwrap_or(Path::new(""));
     directory.join(path).to_string_lossy().into_owned()
 }
@@ -156,7 +156,7 @@ fn texts(reader: &mut Reader<'_>, value: &Value<'_>, expected: &str) -> Vec<Stri
 }
 
 /// Words: a list of them, or one text that is split as a shell would, without one.
-fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
+pub(super) fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
     const EXPECTED: &str = "words, as one text or a list";
     if value.get_ref().as_array().is_some() {
         let words = texts(reader, value, EXPECTED);
@@ -171,7 +171,11 @@ fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
 }
 
 /// Splits words as a shell would; nothing in them is replaced or run.
-pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+///
+/// In words, that a quotation mark is never closed or a backslash ends the text.
+pub fn split(text: &str) -> Result<Vec<String>, String> {
     shlex::split(text)
         .ok_or_else(|| "a quotation mark is never closed, or a backslash ends the text".to_owned())
 }

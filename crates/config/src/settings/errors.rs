@@ -1,9 +1,9 @@
-//! What is said about a wrong `flagperf.toml`.
+//! What is said about a wrong configuration file.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// One mistake in a `flagperf.toml`.
+/// One mistake in a configuration file, or a warning about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{line}:{column}: {message}\n{excerpt}", path.display())]
 pub struct SettingsError {
@@ -19,7 +19,7 @@ pub struct SettingsError {
     pub message: String,
 }
 
-/// Every mistake in a `flagperf.toml`, in the order of the file.
+/// Every mistake in configuration files, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SettingsErrors(
     /// At least one.

@@ -9,17 +9,19 @@ use toml::de::{DeTable, DeValue};
 
 use super::container::read_container;
 use super::nodes::{read_defaults, read_nodes, read_overrides};
+use super::suite::read_suite;
 use super::values::{duration, number, port, within, written};
 use super::{NodeSettings, Settings, SettingsError, SettingsErrors, Timing};
 use crate::launcher::LauncherKind;
 use crate::template::Template;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "nodes",
     "launcher",
     "exec",
     "in_container",
     "container",
+    "suite",
     "master_port",
     "max_parallel",
     "ssh",
@@ -99,6 +101,9 @@ fn read_root(reader: &mut Reader<'_>, table: &DeTable<'_>, path: &Path) -> Setti
         container: root
             .get("container")
             .and_then(|value| read_container(reader, value, path)),
+        suite: root
+            .get("suite")
+            .and_then(|value| read_suite(reader, value, path)),
         master_port: root
             .get("master_port")
             .and_then(|value| port(reader, value))

@@ -110,7 +110,7 @@ fn keys_and_types() {
         (
             "hosts = 1",
             "1:1: flagperf.toml has no key `hosts`; the keys are `nodes`, `launcher`, `exec`, `in_container`, \
-             `container`, `master_port`, `max_parallel`, `ssh`, `session`, `defaults`, `node`",
+             `container`, `suite`, `master_port`, `max_parallel`, `ssh`, `session`, `defaults`, `node`",
         ),
         (
             "[ssh]\nkey = 1",

@@ -50,8 +50,13 @@ impl CaseRun<'_, '_> {
                     node: name,
                     seconds,
                 });
+                self.nodes[node].silent = true;
+                self.give_up_if_silent(node);
             }
-            SessionEvent::Back => self.context.tell(EventKind::NodeBack { node: name }),
+            SessionEvent::Back => {
+                self.nodes[node].silent = false;
+                self.context.tell(EventKind::NodeBack { node: name });
+            }
             SessionEvent::Closed { reason, since } => self.lose(node, since, reason),
         }
     }

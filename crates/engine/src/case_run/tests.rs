@@ -357,6 +357,7 @@ async fn a_case_of_a_tree_is_read_as_its_suite_prints() {
         files: TreeFiles::default(),
         env: BTreeMap::new(),
         copy: PrivateCopy::default(),
+        peaks: BTreeMap::new(),
     }));
     let log = "x | Vendor Inference Begin | y - \nx | Vendor Inference End | y - \n";
     let passes = printing(&format!("{log}x | Finish Info | y - {{'flops': 1.5}}\n"));

@@ -8,7 +8,7 @@ use flagperf_model::{ContainerPlan, EngineKind, ProcessSpec, StepKind};
 use flagperf_transport::{Farewell, Terms, ThroughError};
 use flagperf_wire::{TaskDirectory, ToAgent, UndoId};
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::image::{process, removal, removal_when_made};
 use super::{Host, Request};
@@ -22,17 +22,20 @@ use crate::trees::Trees;
 /// What is undone when the node's agent leaves without being told, less the number of the group.
 const CONTAINER: u32 = 2;
 
-/// How long a container may take to start when nobody wants it any more, and to end and go when its agent has left.
-const GOING: Duration = Duration::from_secs(15);
+/// How long a container may take to start when nobody wants it any more.
+const STARTING: Duration = Duration::from_secs(15);
 
-/// The same when the user asked a second time to stop.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long one may take to end and go when its agent has left: where nobody hurries, where the user asked to stop, and
+/// where he asked twice. An engine that does not answer is not waited for; the container ends without it, and it
+/// removes the container when it goes on.
+const GOING: [Duration; 3] = [
+    Duration::from_secs(15),
+    Duration::from_secs(8),
+    Duration::from_secs(1),
+];
 
-/// How long an engine may take to remove one, in seconds.
-const REMOVING_S: f64 = 30.0;
-
-/// The same when the user asked a second time to stop, in seconds.
-const REMOVING_AT_ONCE_S: f64 = 5.0;
+/// How long an engine may take to remove one, in seconds, in the same cases.
+const REMOVING_S: [f64; 3] = [20.0, 7.0, 5.0];
 
 /// A container of the run.
 pub(super) struct Running {
@@ -171,25 +174,41 @@ pub(super) async fn configure(
     Ok(setup::count(plan.setup.len()))
 }
 
-/// Returns when an engine had its time to start a container, or to see one off; soon after the user asked a second
-/// time to stop.
-pub(super) async fn patience(interrupts: &mut watch::Receiver<u32>) {
-    let hurried = async {
-        if interrupts.wait_for(|count| *count > 1).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        sleep(AT_ONCE).await;
-    };
-    tokio::select! {
-        () = hurried => {}
-        () = sleep(GOING) => {}
+/// What holds when the user has asked so often to stop.
+fn when_asked<T: Copy>(of: [T; 3], asked: u32) -> T {
+    let [usual, once, twice] = of;
+    match asked {
+        0 => usual,
+        1 => once,
+        _ => twice,
     }
 }
 
-/// Sees a container off whose agent was told to leave, or removes it. Tells what was done.
+/// Returns when an engine had its time to start a container that nobody wants.
+pub(super) async fn starting(asked: &mut watch::Receiver<u32>) {
+    patience([STARTING, STARTING, when_asked(GOING, 2)], asked).await;
+}
+
+/// Returns when it has taken as long as it may, which is less when the user asks to stop.
+async fn patience(bounds: [Duration; 3], asked: &mut watch::Receiver<u32>) {
+    let mut end = Instant::now() + when_asked(bounds, *asked.borrow_and_update());
+    loop {
+        tokio::select! {
+            () = sleep_until(end) => return,
+            Ok(()) = asked.changed() => {
+                let hurried = when_asked(bounds, *asked.borrow_and_update());
+                end = end.min(Instant::now() + hurried);
+            }
+        }
+    }
+}
+
+/// Sees a container off whose agent was told to leave, or removes it. `is_heard` is false if its session is over
+/// already. Tells what was done.
 pub(super) async fn stop(
     running: Running,
     keep: bool,
+    is_heard: bool,
     node: &mut Active,
     means: &Means,
 ) -> Result<String, StepError> {
@@ -203,9 +222,10 @@ pub(super) async fn stop(
     let was_cut_off = running.farewell.is_none() && !running.refused;
     let farewell = match running.farewell.filter(|_| !running.stays) {
         None => None,
+        Some(mut farewell) if !is_heard => farewell.try_recv().ok().flatten(),
         Some(farewell) => tokio::select! {
             farewell = farewell => farewell.ok().flatten(),
-            () = patience(&mut interrupts) => None,
+            () = patience(GOING, &mut interrupts) => None,
         },
     };
     // An engine's client that ended in order has waited until the container was gone.
@@ -216,11 +236,7 @@ pub(super) async fn stop(
             removal
         };
         let remove = remove(running.engine, &running.name, &running.run);
-        let limit = if *interrupts.borrow() > 1 {
-            REMOVING_AT_ONCE_S
-        } else {
-            REMOVING_S
-        };
+        let limit = when_asked(REMOVING_S, *interrupts.borrow());
         let question = Command::question(remove, limit);
         let answer = node.desk(means).run(question).await?;
         if !answer.is_good() {
@@ -228,16 +244,31 @@ pub(super) async fn stop(
                 "" => String::new(),
                 words => format!(": {words}"),
             };
-            return Err(StepError::plain(format!(
+            // Asked once more when its agent leaves, the engine would not answer either.
+            forget(node, running.undo);
+            let remove = container::remove_container(running.engine, &running.name).argv();
+            let reason = format!(
                 "`{}` could not be removed ({}){words}",
                 running.name,
                 answer.status(limit),
-            )));
+            );
+            return Err(StepError {
+                hint: Some(format!(
+                    "it ends without its engine, which removes it once it answers; if not, `flagperf clean` does, or `{}` there",
+                    remove.join(" ")
+                )),
+                ..StepError::plain(reason)
+            });
         }
     }
+    forget(node, running.undo);
+    Ok("gone".to_owned())
+}
+
+/// What was to be undone when the node's agent leaves need not be.
+fn forget(node: &Active, undo: UndoId) {
     node.send(ToAgent::AtEnd {
-        undo: running.undo,
+        undo,
         process: None,
     });
-    Ok("gone".to_owned())
 }

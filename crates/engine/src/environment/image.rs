@@ -155,9 +155,9 @@ async fn make(
     let first = match build.install {
         None => image.clone(),
         // Only what is complete gets the name.
-        Some(_) => format!("{}:build", preparing.name),
+        Some(_) => labels.on_the_way(&preparing.name),
     };
-    let building = container::build(engine, &first, &labels, build.install.is_some());
+    let building = container::build(engine, &first, &labels);
     let answer = desk.run_prepared(task, logged(&building, BUILD_S)).await?;
     if !answer.is_good() {
         return Err(build_failed(&building, &answer));

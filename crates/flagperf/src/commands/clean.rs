@@ -60,14 +60,19 @@ fn told(node: &NodeName, left: &[Left]) -> String {
     let lines = left.iter().map(|one| {
         let fate = match &one.fate {
             Fate::InUse => "its run goes on; left alone".to_owned(),
+            Fate::Needed => "a container needs it; left alone".to_owned(),
+            Fate::Told if one.run.is_none() => {
+                "would be removed unless a container needs it".to_owned()
+            }
             Fate::Told => "would be removed".to_owned(),
             Fate::Removed => "removed".to_owned(),
             Fate::Stays(why) => format!("could not be removed: {why}"),
         };
-        format!(
-            "{node}: {} {} of {}: {fate}\n",
-            one.engine, one.what, one.run
-        )
+        let run = one
+            .run
+            .as_ref()
+            .map_or(String::new(), |run| format!(" of {run}"));
+        format!("{node}: {} {}{run}: {fate}\n", one.engine, one.what)
     });
     lines.collect()
 }

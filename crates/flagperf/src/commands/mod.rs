@@ -4,13 +4,15 @@ mod caches;
 mod case;
 mod clean;
 mod consumers;
+mod convert;
 mod list;
 mod remove;
 mod report;
 mod run;
+mod settings;
 mod suite;
 
-use crate::cli::{AgentArgs, Cli, Command};
+use crate::cli::{AgentArgs, Cli, Command, ConfigCommand};
 use crate::exit::{Exit, Failure};
 use crate::output::print;
 
@@ -20,6 +22,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
+        Command::Config(ConfigCommand::Convert(args)) => convert::convert(&args),
         Command::Agent(args) => agent(&args),
         Command::Clean(args) => clean::clean(&args),
         Command::RemoveContainer(args) => remove::remove(&args),

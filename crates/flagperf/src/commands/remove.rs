@@ -44,7 +44,7 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
     // One that is on its way out of its own accord is as good as gone.
     if done.status.success()
         || words.contains("already in progress")
-        || words.contains("No such container")
+        || container::is_unknown(&words)
     {
         return Ok(Exit::Success);
     }

@@ -517,6 +517,37 @@ fn has_sleeper(proc: &Path, directory: &Path) -> bool {
     })
 }
 
+/// What was asked for holds for what is run later.
+#[test]
+fn a_run_that_is_taken_up_again_asks_for_the_same_vendor() {
+    let place = Place::new();
+    place.case(
+        "wait",
+        "sleep 1; test -e \"$0.again\" || { touch \"$0.again\"; exit 1; }; echo '[FlagPerf Result]wait=1.5GB/s'",
+    );
+    let smi = StandInSmi::new(1);
+    smi.behave("none");
+    let first = place.command(&["wait", "--interval", "200ms", "--vendor", "nvidia"]);
+    let first = ran({ first }.env("PATH", smi.path()).output().unwrap());
+    assert_eq!(first.code, Some(1), "{}", first.stderr);
+    let none = (
+        "chip".to_owned(),
+        "nvidia-smi says that there are no chips".to_owned(),
+    );
+    assert_eq!(absences(&place.record()), [none]);
+    smi.behave("ok");
+    let mut again = flagperf(&["run", "--resume"]);
+    again.arg(place.run_directory()).env("PATH", smi.path());
+    let again = ran(again.output().unwrap());
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_nothing_left(&smi);
+    let record = place.record();
+    assert_eq!(absences(&record), []);
+    assert_eq!(record["nodes"][0]["facts"]["chips"][0]["label"], "0");
+    let power = series(&chip_samples(&loaded(&place)), "chip.power", "0");
+    assert!(!power.0.is_empty());
+}
+
 #[test]
 fn what_is_wrong_with_a_vendor_is_told_before_anything_starts() {
     let place = place(0.1);

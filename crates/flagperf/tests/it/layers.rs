@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flagperf-text", &[]),
     ("flagperf-wire", &["flagperf-model"]),
     ("flagperf-container", &["flagperf-model"]),
+    ("flagperf-accel", &["flagperf-model", "flagperf-text"]),
     ("flagperf-config", &["flagperf-model", "flagperf-text"]),
     ("flagperf-library", &["flagperf-model", "flagperf-text"]),
     ("flagperf-host", &["flagperf-model"]),
@@ -23,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "flagperf-agent",
         &[
+            "flagperf-accel",
             "flagperf-archive",
             "flagperf-host",
             "flagperf-model",

@@ -20,4 +20,5 @@ mod misbehaviour;
 mod nodes;
 mod ranks;
 mod resume;
+mod suites;
 mod support;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagperf_model::{CaseRecord, Measurement, NodeName, Phase, Unit};
+use flagperf_model::{CaseRecord, Measurement, NodeName, Phase, TreeCase, Unit};
 
 use super::decl::{Decl, Number, fact, less, more};
 use super::literal::{Literal, read};
@@ -34,6 +34,15 @@ pub struct Peaks {
 }
 
 impl Peaks {
+    /// Those of the chip that a case was planned for.
+    pub(crate) fn of_case(case: &TreeCase) -> Self {
+        let peak = |format: &str| case.peaks.get(format).map(|&giga| giga as f64 * 1e9);
+        Self {
+            fp32: peak("fp32"),
+            fp16: peak("fp16"),
+        }
+    }
+
     /// The rate for a precision as the case prints it.
     fn of(&self, precision: &str) -> Option<f64> {
         let peak = match precision {

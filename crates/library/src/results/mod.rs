@@ -70,8 +70,7 @@ pub enum TrainingStyle {
 const PRINTS: &str = "llama2_7b_finetune";
 
 impl Dialect {
-    /// That of a case. The rates of the chip, which only its node knows, are not in it; see
-    /// [`Dialect::with_peaks`].
+    /// That of a case.
     pub fn of(entry: &Entry) -> Self {
         let Entry::Tree(tree) = entry else {
             return Self::Plain;
@@ -88,7 +87,7 @@ impl Dialect {
             TreeProgram::Benchmark => base(BaseProgram::Benchmark),
             TreeProgram::Toolkit => base(BaseProgram::Toolkit),
             TreeProgram::Operation { .. } => Self::Operation,
-            TreeProgram::Inference { .. } => Self::Inference(Peaks::default()),
+            TreeProgram::Inference { .. } => Self::Inference(Peaks::of_case(tree)),
             TreeProgram::Training { start, .. } => training(match start {
                 StartProgram::Pytorch if tree.case == PRINTS => TrainingStyle::Printed,
                 StartProgram::Pytorch
@@ -102,15 +101,6 @@ impl Dialect {
                 | StartProgram::DeepspeedTorch => TrainingStyle::Printed,
             }),
             TreeProgram::InContainer | TreeProgram::InCluster => training(TrainingStyle::Printed),
-        }
-    }
-
-    /// The same on a chip with these rates. Only inference asks for them.
-    #[must_use]
-    pub fn with_peaks(self, peaks: Peaks) -> Self {
-        match self {
-            Self::Inference(_) => Self::Inference(peaks),
-            other => other,
         }
     }
 
@@ -226,6 +216,7 @@ mod tests {
             files: TreeFiles::default(),
             env: std::collections::BTreeMap::new(),
             copy: PrivateCopy::default(),
+            peaks: BTreeMap::new(),
         }))
     }
 
@@ -297,9 +288,11 @@ mod tests {
             fp32: None,
             fp16: Some(312e12),
         };
-        let dialect = Dialect::of(&entry("a", inference)).with_peaks(peaks);
-        assert_eq!(dialect, Dialect::Inference(peaks));
-        assert_eq!(Dialect::Operation.with_peaks(peaks), Dialect::Operation);
+        let mut known = entry("a", inference);
+        if let Entry::Tree(tree) = &mut known {
+            tree.peaks.insert("fp16".to_owned(), 312_000);
+        }
+        assert_eq!(Dialect::of(&known), Dialect::Inference(peaks));
     }
 
     #[test]

@@ -94,6 +94,20 @@ pub enum TreeProblem {
         /// For whom it exists.
         available: String,
     },
+    /// The case is not written for that framework.
+    #[error(
+        "the {kind} `{case}` is not written for `{framework}`; it is for {available}, with or without a version behind `_`"
+    )]
+    NotWith {
+        /// What it is.
+        kind: String,
+        /// Its name.
+        case: String,
+        /// The framework as it was written.
+        framework: String,
+        /// Those that there are.
+        available: String,
+    },
     /// A chip is named where the vendor's adaptation is not for single chips.
     #[error(
         "`{case}` names the chip `{chip}`, but what `{vendor}` has for it is not for single chips; leave `:{chip}` out"

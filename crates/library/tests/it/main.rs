@@ -12,3 +12,5 @@ mod plan;
 mod results;
 #[cfg(test)]
 mod select;
+#[cfg(test)]
+mod tree;

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::breakable;
 use crate::RunData;
 use crate::number::{bytes, count, duration, shell, short};
+use crate::steps;
 use crate::view::{APART, CaseView, chip_words};
 
 /// The sections "How it was run" and "Machine".
@@ -44,6 +45,7 @@ pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
                     }
                 }
             }
+            (steps(run))
         }
         section #machine {
             h2 { @if record.nodes.len() == 1 { "Machine" } @else { "Machines" } }
@@ -51,6 +53,30 @@ pub(super) fn sections(run: &RunData, cases: &[CaseView<'_>]) -> Markup {
             @for alike in alike(&record.nodes) { (machines(&alike)) }
         }
     }
+}
+
+/// What was done before the cases.
+fn steps(run: &RunData) -> Markup {
+    let lines = steps::lines(&run.record.nodes);
+    html! { @if !lines.is_empty() {
+        div.scroll tabindex="0" role="region" aria-label="Steps" {
+            table {
+                caption { "What was made ready for the cases, and taken away. Of several nodes the slowest counts." }
+                thead { tr {
+                    th scope="col" { "Step" }
+                    th scope="col" { "Node" }
+                    th.n scope="col" { "Time" }
+                    th scope="col" { "What was done" }
+                } }
+                tbody { @for line in &lines { tr {
+                    th scope="row" { (line.step) }
+                    td { (line.nodes) }
+                    td.n { (duration(line.seconds)) }
+                    @if line.failed { td.bad { "✕ " (line.words) } } @else { td { (line.words) } }
+                } } }
+            }
+        }
+    } }
 }
 
 /// What differs from one of many machines that are alike to the next.

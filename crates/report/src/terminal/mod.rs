@@ -196,6 +196,8 @@ fn output_path(run: &RunData, options: &TerminalOptions, directory: &str) -> Str
         .iter()
         .flat_map(|case| &case.tasks)
         .find(|task| task.directory == directory)
+        // Where ranks have logs of their own, it is one of several.
+        .filter(|task| task.rank_logs.is_empty())
         .map(|task| task.log.as_str());
     let location = options
         .location

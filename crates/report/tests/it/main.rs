@@ -6,6 +6,7 @@
     reason = "the helpers of tests fail as tests do"
 )]
 
+mod chips;
 mod damage;
 mod fixture;
 mod formats;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod children;
 #[cfg(test)]
+mod chips;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod docs;

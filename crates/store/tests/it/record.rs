@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use flagperf_model::{EventKind, MetricName, Outcome, RunState, Unit, Window};
+use flagperf_model::{Cause, EventKind, MetricName, Outcome, RunState, Stage, Unit, Window};
 use flagperf_store::{CreateError, NodeResult, ReadError, Recorder, read_run};
 use serde_json::Value;
 
 use crate::support::{
-    begin, case, event, node, passing_case, planned, record, samples, second, series, small_run,
+    begin, case, end_case, event, node, passing_case, planned, record, samples, second, series,
+    small_run, start_case,
 };
 
 #[test]
@@ -262,4 +263,59 @@ fn what_is_no_run_directory_is_said_to_be_none() {
         );
         assert!(error.to_string().contains("expected a directory such as"));
     }
+}
+
+#[test]
+fn ranks_with_a_log_of_their_own_do_not_share_one() {
+    let results = tempfile::tempdir().unwrap();
+    let mut planned = planned("x", 1, 1);
+    let task = &mut planned.tasks[0];
+    let mut second_rank = task.processes[0].clone();
+    second_rank.rank = 1;
+    task.processes.push(second_rank);
+    let log = |rank: u32| (rank, format!("rank{rank}.out.log"));
+    task.rank_logs = [log(0), log(1)].into();
+    let mut recorder = begin(results.path(), vec![planned.clone()], 1);
+    start_case(&mut recorder, &planned, 2);
+    recorder.output(0, 0, b"of the fi");
+    recorder.output(0, 1, b"of the second\n[FlagPerf Result]Rank 1's x=1.0GB/s");
+    recorder.output(0, 0, b"rst\n");
+    let outcome = Outcome::Failed {
+        node: node(),
+        stage: Stage::Run,
+        cause: Cause::Exit { rank: 1, status: 3 },
+        also: Vec::new(),
+    };
+    end_case(&mut recorder, &planned, 3, outcome);
+    let directory = recorder.directory().to_owned();
+    drop(recorder);
+    let of_task = directory.join(&planned.tasks[0].directory);
+    let text = |name: &str| fs::read_to_string(of_task.join(name)).unwrap();
+    assert_eq!(text("rank0.out.log"), "of the first\n");
+    assert_eq!(
+        text("rank1.out.log"),
+        "of the second\n[FlagPerf Result]Rank 1's x=1.0GB/s"
+    );
+    assert!(!of_task.join("benchmark.log.txt").exists());
+    let run = read_run(&directory).unwrap();
+    assert_eq!(
+        run.record.results[0].tail,
+        [
+            "of the first",
+            "of the second",
+            "[FlagPerf Result]Rank 1's x=1.0GB/s"
+        ]
+    );
+}
+
+#[test]
+fn a_log_of_a_rank_that_leads_out_of_the_run_is_not_written() {
+    let results = tempfile::tempdir().unwrap();
+    let mut planned = planned("x", 1, 1);
+    planned.tasks[0].rank_logs = [(0, "../../../out.log".to_owned())].into();
+    let mut recorder = begin(results.path(), vec![planned.clone()], 1);
+    recorder.begin_case(&planned);
+    recorder.output(0, 0, b"text\n");
+    assert!(recorder.problems()[0].contains("does not lie in the run directory"));
+    assert!(!results.path().join("out.log").exists());
 }

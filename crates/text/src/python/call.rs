@@ -103,7 +103,7 @@ impl Evaluator<'_, '_> {
             return self.path_join(node, depth);
         }
         if object.kind() == "attribute" || object.kind() == "identifier" {
-            let known = self.root(object);
+            let known = self.root(object, node);
             if known.is_err() && self.environment(function) {
                 let what = format!("`{name}` looks at the environment, which");
                 return Err(Unknown::of(node, &what));

@@ -102,7 +102,7 @@ impl Evaluator<'_, '_> {
             "call" => self.call(node, depth),
             "attribute" => {
                 // Of a name that is unknown anyway, the reason helps more.
-                self.root(node)?;
+                self.root(node, node)?;
                 Err(Unknown::of(node, &format!("`{}`", shown(self.text(node)))))
             }
             "list_comprehension"
@@ -139,19 +139,26 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    /// What is wrong with the name at the root of an attribute, if something is.
-    pub(super) fn root(&mut self, node: Node<'_>) -> Result<(), Unknown> {
+    /// What is wrong with the name at the root of an attribute, if something is. `whole` is the place that
+    /// shows it if the name is that of a module.
+    pub(super) fn root(&mut self, node: Node<'_>, whole: Node<'_>) -> Result<(), Unknown> {
         let mut root = node;
         while let Some(object) = root.child_by_field_name("object") {
             root = object;
         }
-        if root.kind() == "identifier" {
-            self.name(root).map_err(|unknown| Unknown {
-                span: node.byte_range(),
-                ..unknown
-            })?;
+        if root.kind() != "identifier" {
+            return Ok(());
         }
-        Ok(())
+        let known = self.scope.get(self.text(root));
+        let imported = known.is_some_and(|known| known.binding.imported);
+        self.name(root).map(drop).map_err(|unknown| Unknown {
+            span: if imported {
+                whole.byte_range()
+            } else {
+                unknown.span
+            },
+            message: unknown.message,
+        })
     }
 
     pub(super) fn argument(&mut self, node: Node<'_>, depth: usize) -> Result<Data, Unknown> {
@@ -249,7 +256,7 @@ impl Evaluator<'_, '_> {
             return Err(Unknown::of(node, "a slice"));
         }
         if object.kind() == "attribute" {
-            self.root(object)?;
+            self.root(object, node)?;
         }
         let object = self.expression(object, depth)?;
         let key = self.expression(key, depth)?;

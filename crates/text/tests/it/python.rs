@@ -410,9 +410,9 @@ fn depth_is_bounded() {
     assert_eq!(value_of_x(&sum), "5001");
     let chain = format!("X = {}1\n", "X = ".repeat(5000));
     assert_eq!(value_of_x(&chain), "1");
-    let ifs: String = (0..200)
-        .map(|depth| format!("{}if 1:\n", " ".repeat(depth)))
-        .collect();
+    let ifs = (0..200).map(|depth| format!("{}if 1:\n", " ".repeat(depth)));
+    let ifs: Vec<String> = ifs.collect();
+    let ifs = ifs.concat();
     assert!(read(&format!("{ifs}{}X = 1\n", " ".repeat(200)), &mut |_| None).is_ok());
     assert_eq!(refusal(&" ".repeat((1 << 20) + 1)).len(), 1);
 }

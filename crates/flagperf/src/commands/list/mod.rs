@@ -49,11 +49,11 @@ fn list_trees(args: &ListArgs, suites: &[SuiteTree]) -> Result<Exit, Failure> {
             text.push('\n');
         }
     }
-    print(&text).map_err(unwritten)?;
+    print(&text).map_err(|error| unwritten(&error))?;
     Ok(Exit::Success)
 }
 
-fn unwritten(error: std::io::Error) -> Failure {
+fn unwritten(error: &std::io::Error) -> Failure {
     Failure::usage(format!("the list cannot be written: {error}"))
 }
 
@@ -110,7 +110,7 @@ fn list_library(args: &ListArgs) -> Result<Exit, Failure> {
             ),
         };
     }
-    print(&text).map_err(unwritten)?;
+    print(&text).map_err(|error| unwritten(&error))?;
     Ok(Exit::Success)
 }
 

@@ -199,11 +199,24 @@ fn setup(
         Some(source) => Some(source),
         None => super::inventory::variable("PIP_SOURCE")?.filter(|source| !source.is_empty()),
     };
-    if source.as_deref().is_some_and(has_password) {
+    if source
+        .as_deref()
+        .is_some_and(|source| flagperf_model::concealed("PIP_SOURCE", source) != source)
+    {
         return Err(Failure::usage(
             "the address of the package index has a password in it, and the plan, the record and the log of a run would show it",
         )
         .hint("put it into the image's own pip.conf or .netrc, and leave it out of the address"));
+    }
+    for argv in &commands {
+        let shown = flagperf_model::concealed_words(argv);
+        if shown != *argv {
+            return Err(Failure::usage(format!(
+                "the setup command `{}` has a secret among its words, and the record and the log of a run would show it",
+                shown.join(" ")
+            ))
+            .hint("give it as a variable in `env` of [container]: its value is not recorded"));
+        }
     }
     let env: BTreeMap<String, String> = source
         .into_iter()
@@ -218,15 +231,6 @@ fn setup(
         timeout_s: SETUP_LIMIT_S,
     });
     Ok(commands.collect())
-}
-
-/// True for `https://user:password@host`.
-fn has_password(address: &str) -> bool {
-    let authority = address.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = authority.split('/').next().unwrap_or_default();
-    authority
-        .rsplit_once('@')
-        .is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// Who makes the containers: `uid@host`. The number of the user is the same in every shell, cron and sudo included,
@@ -269,19 +273,6 @@ mod tests {
             ("/base/vendors/NVIDIA/torch", None),
         ] {
             assert_eq!(classic_name(Path::new(path)).as_deref(), name, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_password_in_an_address_is_seen() {
-        assert!(has_password("https://ann:secret@index/simple"));
-        for address in [
-            "https://index:8080/simple",
-            "https://ann@index/",
-            "index",
-            "https://index/a:b@c",
-        ] {
-            assert!(!has_password(address), "{address}");
         }
     }
 

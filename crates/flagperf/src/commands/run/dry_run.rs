@@ -8,9 +8,11 @@ use std::fmt::Write as _;
 
 use flagperf_model::{
     BadNode, Launcher, NodeSpec, NodeTask, Plan, PlannedCase, ProcessSpec, RemarkKind, StepKind,
+    concealed, concealed_words,
 };
 
-use self::words::{abridged, abridgement, own, quoted};
+pub(super) use self::words::quoted;
+use self::words::{abridged, abridgement, own};
 use super::packing::Copied;
 use crate::exit::{Exit, Failure};
 use crate::output::print;
@@ -196,7 +198,8 @@ fn describe_task(
             directory(plan, case, task, process)
         );
         for (name, value) in &process.env {
-            let _ = writeln!(text, "      {name}={}", quoted(std::slice::from_ref(value)));
+            let value = concealed(name, value).into_owned();
+            let _ = writeln!(text, "      {name}={}", quoted(&[value]));
         }
     }
 }
@@ -215,7 +218,7 @@ fn reach(node: &NodeSpec, program: &str) -> String {
                 .map_or(String::new(), |port| format!(", port {port}"));
             format!("by ssh to {user}{}{port}", target.host)
         }
-        Launcher::Exec { words } => format!("by {}", quoted(words)),
+        Launcher::Exec { words } => format!("by {}", quoted(&concealed_words(words))),
     }
 }
 
@@ -241,3 +244,6 @@ fn task_directory(plan: &Plan, case: &PlannedCase, task: &NodeTask) -> String {
         None => "the current one".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

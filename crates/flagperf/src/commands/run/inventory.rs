@@ -1,7 +1,5 @@
 //! Which nodes a run has, and how they are reached: command line, environment, `flagperf.toml`.
 
-use std::path::Path;
-
 use flagperf_config::{Choice, ContainerChoice, Inventory, NodeSource};
 use flagperf_model::{
     ContainerOptions, Environment, Launcher, NodeName, NodeSpec, Plan, ProgramSource,
@@ -9,11 +7,9 @@ use flagperf_model::{
 
 use super::{asked, here};
 use crate::cli::{ContainerArgs, NodeArgs};
+use crate::commands::settings;
 use crate::commands::suite::OpenSuite;
 use crate::exit::Failure;
-
-/// The settings file that is read where none is named.
-const SETTINGS: &str = "flagperf.toml";
 
 /// The nodes that the user asked for, or that the configuration of a suite names; this machine alone if there are none.
 pub(super) async fn inventory(
@@ -21,7 +17,7 @@ pub(super) async fn inventory(
     container: &ContainerArgs,
     suite: Option<&OpenSuite>,
 ) -> Result<Inventory, Failure> {
-    let settings = settings(args.config.as_deref())?;
+    let settings = settings::of(args.config.as_deref())?;
     let choice = Choice {
         nodes: source(args).await?,
         launcher: args.launcher,
@@ -68,9 +64,13 @@ fn container_choice(args: &ContainerArgs) -> ContainerChoice {
 
 /// The nodes of an earlier run, with what the settings say of sessions now.
 pub(super) fn of_plan(args: &NodeArgs, plan: &Plan) -> Result<Inventory, Failure> {
-    let settings = settings(args.config.as_deref())?;
-    let inventory =
-        flagperf_config::resolve(&settings, &Choice::default()).map_err(Failure::usage)?;
+    let settings = settings::of(args.config.as_deref())?;
+    // The plan says already whether there is a container.
+    let choice = Choice {
+        container: Some(false),
+        ..Choice::default()
+    };
+    let inventory = flagperf_config::resolve(&settings, &choice).map_err(Failure::usage)?;
     Ok(Inventory {
         nodes: plan.nodes.clone(),
         environment: plan.environment.clone(),
@@ -88,18 +88,6 @@ fn localhost() -> Result<NodeSpec, Failure> {
         env: std::collections::BTreeMap::new(),
         program: ProgramSource::default(),
     })
-}
-
-fn settings(named: Option<&Path>) -> Result<flagperf_config::Settings, Failure> {
-    let path = match named {
-        Some(path) => path,
-        None if Path::new(SETTINGS).exists() => Path::new(SETTINGS),
-        None => return Ok(flagperf_config::Settings::default()),
-    };
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("`{shown}` cannot be read: {error}")))?;
-    flagperf_config::parse_settings(path, &text).map_err(Failure::usage)
 }
 
 async fn source(args: &NodeArgs) -> Result<Option<NodeSource>, Failure> {

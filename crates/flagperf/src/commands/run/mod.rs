@@ -10,6 +10,7 @@ mod inventory;
 mod meeting;
 mod packing;
 mod resume;
+mod secrets;
 mod signals;
 mod suite;
 mod vendor;
@@ -60,7 +61,7 @@ impl Origin {
     fn of(args: &RunArgs) -> Result<Self, Failure> {
         let suite = match args.case_directory {
             Some(_) => None,
-            None => OpenSuite::find(args.suite.tree.as_deref(), &args.suite.set)?,
+            None => OpenSuite::find(&args.suite, args.nodes.config.as_deref())?,
         };
         if let Some(suite) = suite {
             if let Some(param) = args.params.first() {
@@ -180,19 +181,27 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
         _ = interrupts.recv() => return Ok(nothing_started()),
     };
     let mut trees = Trees::default();
+    let profiles = vendor::profiles(args.vendor_directory.as_deref())?;
     let mut words = Vec::new();
     let rounds = match origin {
         Origin::Suite(suite) => {
             words.extend(suite.warnings.iter().cloned());
-            suite::rounds(suite, args, &mut inventory, &mut trees, &mut words)?
+            suite::rounds(
+                suite,
+                args,
+                &profiles,
+                &mut inventory,
+                &mut trees,
+                &mut words,
+            )?
         }
         Origin::Library(_) => {
             words = container::settle(&mut inventory, &mut trees)?;
             Vec::new()
         }
     };
-    let vendor = vendor::wanted(args, origin.suite(), &mut words)?;
-    let chips = vendor::watch(args.vendor_directory.as_deref(), vendor.as_deref())?;
+    let vendor = vendor::wanted(args, origin.suite(), &profiles, &mut words);
+    let chips = vendor::watch(&profiles, vendor.as_deref())?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) =
         match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
@@ -207,6 +216,7 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
     let plan = match planned {
         Ok(mut plan) => {
             plan.monitor.vendor = vendor;
+            vendor::tell_peaks(&profiles, &mut plan, &nodes);
             plan
         }
         Err(failure) => {
@@ -439,9 +449,7 @@ fn record(plan: &Plan, nodes: &[Node], bad: &[BadNode], started: Timestamp) -> R
         schema: RUN_SCHEMA.to_owned(),
         run: plan.run.clone(),
         version: VERSION.to_owned(),
-        command: std::env::args_os()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        command: secrets::concealed_command(),
         started,
         ended: None,
         state: RunState::Running,

@@ -92,7 +92,8 @@ pub(super) fn whole(directory: &str, what: &str, trees: &mut Trees) -> Result<Ar
     let report = flagperf_archive::pack(Path::new(directory), &mut packed)
         .map_err(|error| unreadable(error.to_string()))?;
     if let Some(problem) = report.problems.first() {
-        return Err(unreadable(problem.clone()));
+        let problem = problem.strip_suffix(" and left out").unwrap_or(problem);
+        return Err(unreadable(problem.to_owned()));
     }
     let packed: Arc<[u8]> = packed.into();
     trees.add(directory, None, Arc::clone(&packed));

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use flagperf_config::Inventory;
 use flagperf_engine::{Node, RunRequest, Trees, now};
 use flagperf_model::{EventKind, NodeName, Plan, RunRecord};
-use flagperf_store::{EarlierRun, Recorder};
+use flagperf_store::Recorder;
 
 use super::bring_up::{self, BroughtUp};
 use super::{
     LEAVING, RESULTS, VERSION, conclude, inventory, meeting, nothing_started, packing, printer,
-    signals, tell, tell_of_nodes, vendor,
+    secrets, signals, tell, tell_of_nodes, vendor,
 };
 use crate::cli::RunArgs;
 use crate::commands::consumers::Listeners;
@@ -26,9 +26,11 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     if rounds.is_empty() {
         return nothing_left(earlier.record());
     }
-    let inventory = inventory::of_plan(&args.nodes, &earlier.record().plan)?;
+    let mut plan = earlier.record().plan.clone();
+    secrets::take_anew(args, &mut plan)?;
+    let inventory = inventory::of_plan(&args.nodes, &plan)?;
     let vendor = earlier.record().plan.monitor.vendor.as_deref();
-    let chips = vendor::watch(args.vendor_directory.as_deref(), vendor)?;
+    let chips = vendor::watch(&vendor::profiles(args.vendor_directory.as_deref())?, vendor)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let (nodes, bad) =
         match bring_up::bring_up(&inventory, &program, chips, &mut interrupts).await? {
@@ -39,7 +41,7 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
     }
-    let prepared = match replanned(&earlier, &rounds, &inventory, &nodes).await {
+    let prepared = match replanned(plan, &rounds, &inventory, &nodes).await {
         Ok((plan, trees, words)) => earlier
             .resume(plan.clone())
             .map_err(Failure::usage)
@@ -80,12 +82,11 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
 /// The plan with what is left of it laid out on the nodes that are there now, the directories it needs,
 /// and what is to be said about these.
 async fn replanned(
-    earlier: &EarlierRun,
+    mut plan: Plan,
     rounds: &[usize],
     inventory: &Inventory,
     nodes: &[Node],
 ) -> Result<(Plan, Trees, Vec<String>), Failure> {
-    let mut plan = earlier.record().plan.clone();
     let (address, port) = meeting::meeting_point(inventory, nodes).await?;
     let facts = |name: &NodeName| {
         let node = nodes.iter().find(|node| node.spec.name == *name)?;

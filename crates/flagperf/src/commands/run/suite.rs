@@ -1,15 +1,19 @@
 //! The cases of a classic suite: from its configuration and the command line to rounds and their containers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use flagperf_accel::Profiles;
+use flagperf_config::classic::{BaseProgram, SuiteKind};
 use flagperf_config::{ContainerChoice, Inventory};
 use flagperf_engine::Trees;
-use flagperf_library::{TreeRequest, TreeSettings, WantedCase, image_of, resolve_cases};
+use flagperf_library::{
+    TreeCatalogue, TreeRequest, TreeSettings, WantedCase, image_of, resolve_cases,
+};
 use flagperf_model::{
-    ContainerOptions, ContainerPlan, Entry, Mount, PlannedCase, TreeCase, TreeProgram,
+    ContainerOptions, ContainerPlan, Entry, Mount, PlannedCase, Suite, TreeCase, TreeProgram,
 };
 
-use super::container;
+use super::{container, vendor};
 use crate::cli::RunArgs;
 use crate::commands::suite::OpenSuite;
 use crate::exit::Failure;
@@ -22,6 +26,7 @@ const STACK: &str = "stack=67108864";
 pub(super) fn rounds(
     suite: &OpenSuite,
     args: &RunArgs,
+    profiles: &Profiles,
     inventory: &mut Inventory,
     trees: &mut Trees,
     words: &mut Vec<String>,
@@ -32,21 +37,37 @@ pub(super) fn rounds(
         request.choice.image.is_none() && request.choice.image_directory.is_none()
     });
     let wanted = wanted(suite, &args.cases);
+    let (nproc, device, toolkits) = match config.kind {
+        SuiteKind::Base {
+            nproc_per_node,
+            program,
+        } => (nproc_per_node, None, program == BaseProgram::Toolkit),
+        SuiteKind::Operation {
+            nproc_per_node,
+            device,
+        } => (nproc_per_node, Some(device), false),
+        SuiteKind::Inference { .. } | SuiteKind::Training => (1, None, false),
+    };
+    // What reads it there knows its levels in capitals only.
+    let level = match config.kind {
+        SuiteKind::Inference { .. } => config.log_level.name().to_uppercase(),
+        _ => config.log_level.name().to_owned(),
+    };
     let settings = TreeSettings {
         pip_source: config.pip_source.clone(),
-        device: config.device,
-        visible_devices: config.visible_devices.clone(),
-        hosts_ports: config.hosts_ports.clone(),
-        log_level: config.log_level.clone(),
+        device,
+        visible_devices: config.visible_devices_env.clone(),
+        hosts_ports: config.hosts_ports.iter().map(u16::to_string).collect(),
+        log_level: Some(level),
         result_directories: suite.result_directories(args.results.as_deref()),
-        nominal_tflops: Vec::new(),
+        nominal_tflops: nominal_tflops(suite, profiles)?,
     };
     let mut rounds = resolve_cases(&TreeRequest {
         tree: &suite.tree,
         vendor: &config.vendor,
         cases: &wanted,
-        toolkits: config.toolkits,
-        nproc: config.nproc.unwrap_or(1),
+        toolkits,
+        nproc,
         nodes: inventory.nodes.len() as u32,
         rounds: args.rounds,
         images: own_images,
@@ -72,6 +93,26 @@ pub(super) fn rounds(
         }
     }
     Ok(rounds)
+}
+
+/// The nominal rates of the chips that the operators of a suite are adapted to.
+fn nominal_tflops(
+    suite: &OpenSuite,
+    profiles: &Profiles,
+) -> Result<Vec<(String, String, f64)>, Failure> {
+    if suite.tree.suite != Suite::Operation {
+        return Ok(Vec::new());
+    }
+    let vendor = &suite.config.vendor;
+    let catalogue = TreeCatalogue::read(&suite.tree).map_err(Failure::usage)?;
+    let chips: BTreeSet<String> = catalogue
+        .entries
+        .into_iter()
+        .flat_map(|entry| entry.adaptations)
+        .filter(|adaptation| adaptation.vendor == *vendor)
+        .flat_map(|adaptation| adaptation.chips)
+        .collect();
+    Ok(vendor::nominal_tflops(profiles, vendor, chips.into_iter()))
 }
 
 /// What the user named, with what the configuration says beside it. A case that stands there not gets what all of

@@ -144,6 +144,20 @@ fn rounds_that_follow_each_other_share_a_container_and_others_have_their_own() {
     };
     assert!(log("").contains("of the first"));
     assert!(log("group2/").contains("of the other"));
+    let report = |format: &str| {
+        let mut command = crate::support::flagperf(&["report", "--format", format]);
+        let told = crate::support::ran(command.arg(&done.directory).output().unwrap());
+        assert_eq!(told.code, Some(0), "{}", told.stderr);
+        told.stdout
+    };
+    let words = "prepare image (group 2), node\\[1-2\\]: docker has lab/other:1";
+    let markdown = report("markdown");
+    assert!(markdown.contains(words), "{markdown}");
+    let json: serde_json::Value = serde_json::from_str(&report("json")).unwrap();
+    let step = &json["nodes"][1]["steps"][6];
+    let log = "container/group2/node2_noderank1/configure-container.log";
+    assert_eq!((&step["group"], &step["log"]), (&2.into(), &log.into()));
+    assert!(report("html").contains("prepare image (group 4)"));
     // Nobody has logged in again for it.
     let logins = fs::read_to_string(bed.logins.path()).unwrap();
     assert_eq!(logins.lines().count(), 2, "{logins}");
@@ -288,13 +302,7 @@ fn ctrl_c_while_a_later_group_is_made() {
 fn a_container_that_is_lost_ends_its_group_and_the_next_begins_anew() {
     let Some(bed) = Bed::up(2) else { return };
     let mut hand = bed.hand();
-    // Its first process is the agent.
-    hand.case(
-        "a",
-        "all",
-        "if [ $NODE = node2 ]; then kill -9 1; fi; sleep 20",
-    )
-    .container = Some(boxed(IMAGE));
+    hand.case("a", "all", "sleep 20").container = Some(boxed(IMAGE));
     hand.case("b", "all", RESULT).container = Some(boxed(IMAGE));
     hand.case("c", "all", RESULT).container = Some(boxed(OTHER));
     hand.case("d", "all", RESULT);
@@ -352,8 +360,7 @@ fn a_node_that_is_lost_stays_lost() {
         assert_eq!(lost.count(), 1, "{tolerant}");
         // Files of an agent that was killed stay until the next one comes.
         bed.cluster.await_idle();
-        let next = bed.hand();
-        let mut next = next;
+        let mut next = bed.hand();
         next.case("next", "all", RESULT).container = Some(boxed(IMAGE));
         let suite = tempfile::tempdir().unwrap();
         next.copy(suite.path(), &PrivateCopy::default());

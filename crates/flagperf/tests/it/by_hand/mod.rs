@@ -224,7 +224,12 @@ impl ByHand {
             .unwrap();
         let totals = runtime.block_on(async {
             let nodes = connect_all(&self.plan.nodes, Path::new(PROGRAM), &bring_up).await;
-            let nodes = nodes.into_iter().map(Result::unwrap).collect();
+            let nodes: Vec<_> = nodes.into_iter().map(Result::unwrap).collect();
+            for node in &nodes {
+                let (series, absent) = (node.series.clone(), node.absent.clone());
+                let recorder = &mut watching.recorder;
+                recorder.node_series(&node.spec.name, series, absent);
+            }
             flagperf_engine::run(&request, nodes, interrupts, &mut watching).await
         });
         runtime.shutdown_background();

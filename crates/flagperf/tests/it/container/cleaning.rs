@@ -152,3 +152,77 @@ fn clean_says_where_it_cannot_look() {
     let why = "node2: it has no container engine";
     assert!(done.stderr.contains(why), "{}", done.stderr);
 }
+
+#[test]
+fn images_whose_name_a_later_build_has_taken_are_removed_and_no_others() {
+    for engine in [Engine::Docker, Engine::Podman] {
+        let Some(bed) = TestBed::hosts(1).engine(engine).up() else {
+            return;
+        };
+        let cluster = Cluster::new(bed);
+        cluster.installed("");
+        cluster.case("inside", "each", RESULT);
+        let command = engine.command();
+        let name = "lab/rebuilt:1";
+        let mut ids = Vec::new();
+        for version in 1..=3 {
+            cluster.forget();
+            let steps = format!("RUN echo {version} >/version");
+            let directory = cluster.image_directory("image", &steps);
+            cluster.passes(&["inside", "--image-directory", &directory, "--image", name]);
+            ids.push(cluster.image_id("node1", name));
+            if version == 1 {
+                let create = format!("{command} create --name another {name} true");
+                cluster.sh("node1", &create);
+            }
+        }
+        // Nameless images of somebody else's, ours by no label or by another's.
+        for maker in ["", "--label org.flagperf.maker=eve@lab"] {
+            for version in [1, 2] {
+                let build = format!(
+                    "mkdir -p /tmp/theirs; cd /tmp/theirs; printf 'FROM {IMAGE}\\nRUN echo {version} >/of{}\\n' >Dockerfile; {command} build --network host {maker} --tag lab/theirs:1 .",
+                    maker.len()
+                );
+                cluster.sh("node1", &build);
+            }
+        }
+        let before = cluster.bed.images("node1").len();
+        let short = |place: usize| {
+            format!(
+                "node1: {command} image {}, which has no name any more: ",
+                &ids[place][..12]
+            )
+        };
+        let lines = |arguments: &[&str]| {
+            let ran = clean(&cluster, arguments);
+            assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+            let mut lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let sorted = |mut expected: Vec<String>| {
+            expected.sort();
+            expected
+        };
+        let told = lines(&["--dry-run"]);
+        let would =
+            [0, 1].map(|place| short(place) + "would be removed unless a container needs it");
+        assert_eq!(told, sorted(would.to_vec()));
+        assert_eq!(cluster.bed.images("node1").len(), before);
+        let done = lines(&[]);
+        let needed = short(0) + "a container needs it; left alone";
+        assert_eq!(done, sorted(vec![needed, short(1) + "removed"]));
+        let left = cluster.bed.images("node1");
+        let left: Vec<&str> = left.iter().map(|image| &image.id[..]).collect();
+        assert_eq!(left.len(), before - 1, "{left:?}");
+        assert!(
+            left.contains(&&ids[0][..]) && left.contains(&&ids[2][..]),
+            "{left:?}"
+        );
+        // The container that needed one of them gone, it goes too.
+        cluster.sh("node1", &format!("{command} rm another"));
+        assert_eq!(lines(&[]), [short(0) + "removed"]);
+        assert_eq!(lines(&[]), ["node1: nothing"]);
+        cluster.await_gone();
+    }
+}

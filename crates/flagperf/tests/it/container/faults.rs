@@ -1,9 +1,12 @@
 //! What befalls engines and containers, and what is said and left then.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use flagperf_testkit::{Engine, TestBed};
 
 use super::{IMAGE, beside_another, on_docker, settings};
-use crate::cluster::{Cluster, IMPATIENT};
+use crate::cluster::{Cluster, IMPATIENT, RESULT};
 use crate::support::{Running, signal, within};
 
 /// Starts a case that waits in a container, until it does.
@@ -130,7 +133,7 @@ fn a_disk_that_is_full_fails_the_build_with_what_helps() {
     let step = cluster.step("node1", "prepare_image");
     let failed = &step["outcome"]["failed"];
     let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("failed at step 2/3"), "{failed}");
+    assert!(reason.contains("failed at step 2/4"), "{failed}");
     let hint = failed["hint"].as_str().unwrap_or_default();
     assert!(hint.contains("`docker system df`"), "{failed}");
     cluster.await_gone();
@@ -139,20 +142,37 @@ fn a_disk_that_is_full_fails_the_build_with_what_helps() {
 #[test]
 fn an_engine_that_hangs_at_the_end_is_waited_for_no_longer_than_it_takes() {
     let Some(cluster) = on_docker(1) else { return };
-    let running = waiting(&cluster);
-    cluster.bed.freeze_engine("node1");
-    running.signal("INT");
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    running.signal("INT");
-    let ended = running.end(30.0);
-    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    let step = cluster.step("node1", "stop_container");
-    let failed = &step["outcome"]["failed"]["reason"];
-    let text = failed.as_str().unwrap_or_else(|| panic!("{step}"));
-    assert!(text.contains("could not be removed"), "{text}");
-    assert!(text.contains("took longer"), "{text}");
-    cluster.bed.thaw_engine("node1");
-    cluster.await_gone();
+    for (asked, most) in [(1, 25), (2, 15)] {
+        let running = waiting(&cluster);
+        let name = cluster.ours("node1").remove(0);
+        cluster.bed.freeze_engine("node1");
+        let began = Instant::now();
+        for turn in 0..asked {
+            if turn > 0 {
+                sleep(Duration::from_millis(500));
+            }
+            running.signal("INT");
+        }
+        let ended = running.end(60.0);
+        assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+        let took = began.elapsed().as_secs();
+        assert!(took < most, "{asked}: {took} s; {}", ended.stderr);
+        let step = cluster.step("node1", "stop_container");
+        let failed = &step["outcome"]["failed"];
+        let reason = failed["reason"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{step}"));
+        let expected = format!("`{name}` could not be removed (it took longer than ");
+        assert!(reason.starts_with(&expected), "{reason}");
+        // What is left is said, with what removes it.
+        let remove = format!("docker rm --force {name}");
+        for part in ["`flagperf clean`", &remove] {
+            assert!(failed["hint"].to_string().contains(part), "{failed}");
+            assert!(ended.stderr.contains(part), "{}", ended.stderr);
+        }
+        cluster.bed.thaw_engine("node1");
+        cluster.await_gone();
+    }
 }
 
 #[test]
@@ -177,4 +197,78 @@ fn an_agent_that_is_killed_loses_its_node_and_its_container() {
         cluster.ours("node1").is_empty()
     });
     assert_eq!(cluster.bed.containers("node1").len(), 1);
+}
+
+#[test]
+fn a_node_that_is_lost_during_a_build_stops_the_others_unless_they_may_go_on() {
+    let Some(cluster) = beside_another(2) else {
+        return;
+    };
+    cluster.installed(IMPATIENT);
+    cluster.case("each", "each", RESULT);
+    let lost = |cluster: &Cluster, steps: &str, more: &[&str]| {
+        cluster.forget();
+        let directory = cluster.image_directory("slow", steps);
+        let running = cluster.start(&[&["each", "--image-directory", &directory], more].concat());
+        for node in ["node1", "node2"] {
+            within(20.0, "the build", || !cluster.ours(node).is_empty());
+        }
+        cluster.bed.cut("node2");
+        let ended = running.end(40.0);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        cluster.bed.heal("node2");
+        cluster.await_gone_beside_another();
+        let of = |node: &str| cluster.step(node, "prepare_image")["outcome"].clone();
+        (of("node1"), of("node2"), ended)
+    };
+    let began = Instant::now();
+    let (one, two, ended) = lost(&cluster, "RUN sleep 61", &[]);
+    assert!(began.elapsed().as_secs() < 55, "it waited for the other");
+    let reason = one["failed"]["reason"].as_str().unwrap();
+    assert_eq!(reason, "stopped, because node2 failed", "{one}");
+    assert!(two["failed"]["reason"].is_string(), "{two}");
+    let outcome = cluster.place.outcome();
+    assert_eq!(outcome["failed"]["node"], "node2", "{outcome}");
+    assert!(ended.stderr.contains("node2"), "{}", ended.stderr);
+
+    let tolerant = ["--continue-on-bad-nodes"];
+    let (one, two, _) = lost(&cluster, "RUN sleep 8", &tolerant);
+    assert!(one["done"]["what"].is_string(), "{one}");
+    assert!(two["failed"]["reason"].is_string(), "{two}");
+    assert!(cluster.output("each", "node1").contains("FlagPerf Result"));
+}
+
+#[test]
+fn a_build_that_fails_on_one_node_does_not_wait_for_the_others() {
+    let Some(cluster) = beside_another(2) else {
+        return;
+    };
+    cluster.case("never", "each", RESULT);
+    // What has the node's network has its name as well.
+    let steps = "RUN [ $(hostname) = node2 ] && exit 7; sleep 61";
+    let directory = cluster.image_directory("uneven", steps);
+    let began = Instant::now();
+    let ran = cluster.run(&["never", "--image-directory", &directory]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(began.elapsed().as_secs() < 50, "it waited for the other");
+    let outcomes = ["node1", "node2"].map(|node| {
+        let step = cluster.step(node, "prepare_image");
+        step["outcome"]["failed"]["reason"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    });
+    assert!(
+        outcomes
+            .iter()
+            .any(|why| why.contains("failed at step 2/4")),
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes
+            .iter()
+            .any(|why| why.starts_with("stopped, because node")),
+        "{outcomes:?}"
+    );
+    cluster.await_gone_beside_another();
 }

@@ -1,7 +1,14 @@
 //! Images: built, not built again, completed, sent, and what happens when that fails.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use flagperf_testkit::{Engine, TestBed};
+
 use super::{IMAGE, beside_another, on_docker, script};
-use crate::cluster::RESULT;
+use crate::cluster::{Cluster, RESULT};
 
 /// How the case libraries call an image.
 const CLASSIC: &str = "flagperf-base-nvidia-pytorch_2.3:t_v0.1";
@@ -170,7 +177,7 @@ fn a_build_that_fails_names_its_step_on_all_nodes_at_once() {
         let step = cluster.step(node, "prepare_image");
         let failed = &step["outcome"]["failed"];
         let reason = failed["reason"].as_str().unwrap();
-        let expected = "the build failed at step 3/5: RUN echo the last words; exit 9";
+        let expected = "the build failed at step 3/6: RUN echo the last words; exit 9";
         assert!(reason.starts_with(expected), "{reason}");
         let tail = failed["tail"].to_string();
         assert!(tail.contains("the last words"), "{tail}");
@@ -223,4 +230,58 @@ fn an_image_that_cannot_be_fetched_is_told_with_what_helps() {
     );
     assert_eq!(cluster.bed.images("node1").len(), 1, "only {IMAGE}");
     cluster.await_gone();
+}
+
+#[test]
+fn a_directory_is_built_from_as_it_is() {
+    let Some(bed) = TestBed::hosts(2)
+        .engine(Engine::Docker)
+        .engine_of("node2", Some(Engine::Podman))
+        .up()
+    else {
+        return;
+    };
+    let cluster = Cluster::new(bed);
+    cluster.installed("");
+    let directory = cluster.image_directory("context", "COPY . /context");
+    let inside = |name: &str| Path::new(&directory).join(name);
+    symlink("/etc/hostname", inside("absolute")).unwrap();
+    symlink("../../elsewhere", inside("dangling")).unwrap();
+    fs::create_dir(inside("empty")).unwrap();
+    script(&directory, "left.out", "never seen");
+    script(&directory, ".dockerignore", "*.out");
+    script(
+        &directory,
+        "context_install.sh",
+        "readlink /workspace/docker_image/absolute >/installed",
+    );
+    let look = "cd /context; echo *; readlink absolute; readlink dangling; cat /installed";
+    cluster.case("inside", "all", &format!("{look}; {RESULT}"));
+    cluster.passes(&["inside", "--image-directory", &directory]);
+    for node in ["node1", "node2"] {
+        let output = cluster.output("inside", node);
+        let expected = "Dockerfile absolute context_install.sh dangling empty\n/etc/hostname\n../../elsewhere\n/etc/hostname\n";
+        assert!(output.contains(expected), "{node}: {output}");
+    }
+    cluster.await_gone();
+
+    // What cannot be sent is told before anything starts.
+    cluster.forget();
+    let _socket = UnixListener::bind(inside("agent.sock")).unwrap();
+    let refused = |what: &str| {
+        let ran = cluster.run(&["inside", "--image-directory", &directory]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        let why = format!(
+            "the directory of the image `{directory}` cannot be copied to the nodes: {what}\n"
+        );
+        assert!(ran.stderr.contains(&why), "{}", ran.stderr);
+        assert!(!cluster.place.path("results").exists());
+    };
+    refused("`agent.sock` is a socket");
+    fs::remove_file(inside("agent.sock")).unwrap();
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(inside("pipe"))
+        .status();
+    assert!(fifo.unwrap().success());
+    refused("`pipe` is a FIFO");
 }

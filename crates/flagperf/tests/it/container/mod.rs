@@ -3,10 +3,13 @@
 mod cleaning;
 mod engines;
 mod faults;
+mod groups;
 mod images;
 mod leaving;
 mod modes;
+mod nerdctl;
 mod options;
+mod secrets;
 mod setup;
 
 use std::fs;
@@ -138,6 +141,13 @@ impl Cluster {
         let named = named.unwrap_or_else(|| panic!("{node} has no {name}: {images:?}"));
         named.id.clone()
     }
+}
+
+/// Who makes containers from here, as labels have it.
+fn owner() -> String {
+    let host = rustix::system::uname();
+    let uid = rustix::process::getuid().as_raw();
+    format!("{uid}@{}", host.nodename().to_str().unwrap())
 }
 
 /// Writes a script that can be run.

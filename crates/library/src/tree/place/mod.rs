@@ -16,7 +16,7 @@ use crate::ground::Ground;
 
 /// What runs on a node.
 struct Started {
-    log: &'static str,
+    log: String,
     rank_logs: BTreeMap<u32, String>,
     processes: Vec<ProcessSpec>,
 }
@@ -89,7 +89,7 @@ pub(crate) fn place(ground: &Ground<'_>, case: &mut PlannedCase, tree: &TreeCase
             node: node.name.clone(),
             node_rank: place as u32,
             directory: format!("{}/{round}{}_noderank{place}", case.spec.name, node.name),
-            log: started.log.to_owned(),
+            log: started.log,
             rank_logs: started.rank_logs,
             processes: started.processes,
             case_directory: Some(directory.clone()),
@@ -194,12 +194,12 @@ impl Spot<'_> {
     /// One process on the node.
     fn single(
         &self,
-        log: &'static str,
+        log: impl Into<String>,
         env: BTreeMap<String, String>,
         (argv, cwd): (Vec<String>, Option<String>),
     ) -> Started {
         Started {
-            log,
+            log: log.into(),
             rank_logs: BTreeMap::new(),
             processes: vec![ProcessSpec {
                 rank: self.rank as u32,

@@ -106,7 +106,7 @@ impl Spot<'_> {
         });
         let processes = processes.collect();
         Started {
-            log: "rank.out.log",
+            log: start_log(told),
             rank_logs,
             processes,
         }
@@ -187,7 +187,7 @@ impl Spot<'_> {
         let mut argv = words(["python3", "-u", &self.script(told)]);
         argv.extend(self.script_arguments(told));
         let start = wrapped(&self.before_model(), "", argv);
-        let mut started = self.single("noderank.out.log", env, start);
+        let mut started = self.single(start_log(told), env, start);
         let log = format!("noderank{}.out.log", self.rank);
         started.rank_logs = BTreeMap::from([(self.rank as u32, log)]);
         started
@@ -203,7 +203,7 @@ impl Spot<'_> {
         let mut argv = words(["bash", "-x", &script]);
         argv.extend(self.script_arguments(told));
         self.single(
-            "noderank.out.log",
+            start_log(told),
             env,
             wrapped(&self.before_model(), "", argv),
         )
@@ -337,6 +337,11 @@ impl Spot<'_> {
             told.config_file
         ))
     }
+}
+
+/// What the classic harness calls the log of its own start program. Here it has what no log of a rank has.
+fn start_log(told: &Told<'_>) -> String {
+    format!("start_{}_task.log", told.start)
 }
 
 /// `0,1,2` for three.

@@ -39,14 +39,11 @@ impl Resolver<'_> {
         if self.subdirectory(place.clone()).is_none() {
             let there = read::directories(&self.directory().join("benchmarks").join(case));
             let there = there.map_err(one)?;
-            return Err(vec![TreeProblem::Field {
-                case: shown(&wanted.name),
-                field: shown(framework),
-                what: "framework of the case",
-                expected: format!(
-                    "{}, with or without a version behind `_`",
-                    quoted(there.iter().map(String::as_str))
-                ),
+            return Err(vec![TreeProblem::NotWith {
+                kind: self.kind_name(),
+                case: (*case).to_owned(),
+                framework: shown(framework),
+                available: quoted(there.iter().map(String::as_str)),
             }]);
         }
         let log_level = self

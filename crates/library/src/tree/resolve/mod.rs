@@ -3,11 +3,13 @@
 
 mod base;
 mod inference;
+mod lookup;
 mod merged;
 mod operation;
 mod training;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use flagperf_model::{
@@ -16,16 +18,21 @@ use flagperf_model::{
 };
 use flagperf_text::{nearest, quoted, shown};
 
+use crate::Dialect;
+
 use super::copy::CopyRules;
 use super::find::suite_name;
 use super::glob::{is_pattern, name_matches};
 use super::{
-    Adaptation, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors, TreeKind, TreeProblem,
-    TreeRequest, WantedCase, read, remarks,
+    SuiteTree, TreeCatalogue, TreeEntry, TreeErrors, TreeKind, TreeProblem, TreeRequest,
+    WantedCase, read, remarks,
 };
 
 /// Time between the request to end and the order, in seconds: as for other programs.
 const GRACE_S: f64 = 5.0;
+
+/// Most cases of a pattern of which it is told why they do not exist.
+const MOST_REASONS: usize = 3;
 
 /// Most rounds of a case: whoever asks for more has mistaken a field.
 const MOST_ROUNDS: u32 = 10_000;
@@ -93,16 +100,18 @@ impl Resolved {
         let suite = request.tree.suite;
         let rounds = request.rounds.unwrap_or(self.rounds);
         let (timeout_s, stall_s) = default_limits(suite);
+        let entry = Entry::Tree(Box::new(self.tree));
+        let metrics = Dialect::of(&entry).metrics();
         let first = PlannedCase {
             spec: CaseSpec {
                 name: self.name,
                 suite,
                 summary: self.summary,
-                entry: Entry::Tree(Box::new(self.tree)),
+                entry,
                 ranks: RankLayout::Node,
                 nodes: self.nodes,
                 needs_any: Vec::new(),
-                metrics: Vec::new(),
+                metrics,
                 params: BTreeMap::new(),
             },
             round: 1,
@@ -218,6 +227,7 @@ impl Resolver<'_> {
         names.dedup();
         let mut found = Vec::new();
         let mut problems = Vec::new();
+        let mut absent = Vec::new();
         for name in &names {
             let one = WantedCase {
                 name: rest.map_or_else(|| (*name).to_owned(), |rest| format!("{name}:{rest}")),
@@ -225,38 +235,37 @@ impl Resolver<'_> {
             };
             match self.resolve(&one) {
                 Ok(case) => found.push(case),
-                // Who asks for all of a kind asks for those that exist.
                 Err(wrong) => {
-                    problems.extend(wrong.into_iter().filter(|problem| !is_absence(problem)))
+                    // Who asks for all of a kind asks for those that exist.
+                    let (is_absent, is_wrong) = wrong.into_iter().partition(is_absence);
+                    absent.extend::<Vec<TreeProblem>>(is_absent);
+                    problems.extend::<Vec<TreeProblem>>(is_wrong);
                 }
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        if found.is_empty() {
-            let hint = if names.is_empty() {
-                format!(
-                    "there are {}",
-                    quoted(entries.iter().map(|entry| entry.case.as_str()))
-                )
-            } else {
-                let each = entries
-                    .iter()
-                    .filter(|entry| names.contains(&entry.case.as_str()));
-                let each: Vec<String> = each
-                    .map(|entry| format!("`{}` exists for {}", entry.case, entry.available()))
-                    .collect();
-                each.join("; ")
-            };
-            return Err(vec![TreeProblem::NoMatch {
-                kind,
-                vendor: self.vendor().to_owned(),
-                pattern: shown(&wanted.name),
-                hint,
-            }]);
+        if !found.is_empty() {
+            return Ok(found);
         }
-        Ok(found)
+        let hint = if absent.is_empty() {
+            let names = entries.iter().map(|entry| entry.case.as_str());
+            format!("there are {}", quoted(names))
+        } else {
+            let first = absent.iter().take(MOST_REASONS).map(ToString::to_string);
+            let mut text = first.collect::<Vec<String>>().join("; ");
+            if absent.len() > MOST_REASONS {
+                let _ = write!(text, "; and so on for {} more", absent.len() - MOST_REASONS);
+            }
+            text
+        };
+        Err(vec![TreeProblem::NoMatch {
+            kind,
+            vendor: self.vendor().to_owned(),
+            pattern: shown(&wanted.name),
+            hint,
+        }])
     }
 
     fn resolve(&self, wanted: &WantedCase) -> Result<Resolved, Vec<TreeProblem>> {
@@ -312,146 +321,6 @@ impl Resolver<'_> {
         name.to_owned()
     }
 
-    /// The only case of that name, of one of the kinds that count.
-    fn entry(
-        &self,
-        name: &str,
-        counts: impl Fn(TreeKind) -> bool,
-    ) -> Result<&TreeEntry, TreeProblem> {
-        let entries = self
-            .catalogue
-            .of_kind(|kind| self.is_of_kind(kind) && counts(kind));
-        if let Some(entry) = entries.iter().find(|entry| entry.case == name) {
-            return Ok(entry);
-        }
-        Err(TreeProblem::Unknown {
-            kind: self.kind_name(),
-            case: shown(name),
-            hint: self.unknown_hint(name, &entries),
-        })
-    }
-
-    /// What the user may have meant by a name that no case has.
-    fn unknown_hint(&self, name: &str, entries: &[&TreeEntry]) -> String {
-        let same = |entry: &&TreeEntry| entry.case == name;
-        if let Some(other) = self.catalogue.entries.iter().find(same) {
-            let how = match other.kind {
-                TreeKind::Toolkit => " (`BENCHMARKS_OR_TOOLKITS: \"TOOLKIT\"`)",
-                TreeKind::Benchmark => " (`BENCHMARKS_OR_TOOLKITS: \"BENCHMARK\"`)",
-                _ => "",
-            };
-            return format!(
-                "there is a {} of that name{how}, for {}",
-                other.kind,
-                other.available()
-            );
-        }
-        let names = || entries.iter().map(|entry| entry.case.as_str());
-        let close = nearest(name, names());
-        match close.and_then(|close| entries.iter().find(|entry| entry.case == close)) {
-            Some(entry) => format!(
-                "did you mean `{}`? It exists for {}",
-                entry.case,
-                entry.available()
-            ),
-            None => {
-                let mut names: Vec<&str> = names().collect();
-                names.dedup();
-                format!("there are {}", quoted(names))
-            }
-        }
-    }
-
-    /// What the vendor has for a case.
-    fn adaptation<'e>(&self, entry: &'e TreeEntry) -> Result<&'e Adaptation, TreeProblem> {
-        entry
-            .adaptation(self.vendor())
-            .ok_or_else(|| TreeProblem::NotFor {
-                kind: self.kind_name(),
-                case: entry.case.clone(),
-                wanted: format!("`{}`", self.vendor()),
-                available: entry.available(),
-            })
-    }
-
-    /// The chip: the one that is named, or the only one that there is. `with_chip` writes the case string
-    /// with a chip.
-    fn chip(
-        &self,
-        wanted: &WantedCase,
-        entry: &TreeEntry,
-        named: Option<&str>,
-        with_chip: impl Fn(&str) -> String,
-    ) -> Result<Option<String>, TreeProblem> {
-        let chips = &self.adaptation(entry)?.chips;
-        let vendor = self.vendor().to_owned();
-        match (named, &chips[..]) {
-            (Some(chip), []) => Err(TreeProblem::NoChips {
-                case: shown(&wanted.name),
-                chip: shown(chip),
-                vendor,
-            }),
-            (Some(chip), chips) if chips.iter().any(|one| one == chip) => Ok(Some(chip.to_owned())),
-            (Some(chip), chips) => {
-                let close = nearest(chip, chips.iter().map(String::as_str));
-                let close = close.map(|close| format!(" (did you mean `{close}`?)"));
-                Err(TreeProblem::NotFor {
-                    kind: self.kind_name(),
-                    case: entry.case.clone(),
-                    wanted: format!(
-                        "the chip `{}` of `{vendor}`{}",
-                        shown(chip),
-                        close.unwrap_or_default()
-                    ),
-                    available: entry.available(),
-                })
-            }
-            (None, []) => Ok(None),
-            (None, [chip]) => Ok(Some(chip.clone())),
-            (None, chips) => {
-                let choices: Vec<String> = chips.iter().map(|chip| with_chip(chip)).collect();
-                Err(TreeProblem::Ambiguous {
-                    case: shown(&wanted.name),
-                    vendor,
-                    choices: quoted(choices.iter().map(String::as_str)),
-                })
-            }
-        }
-    }
-
-    /// The framework, which names the image: the one that is told, or the only one that there is. Empty if
-    /// nothing tells and no image is made.
-    fn framework(&self, wanted: &WantedCase, told: Option<&str>) -> Result<String, TreeProblem> {
-        let vendor = self.vendor();
-        let place = match self.tree().suite {
-            Suite::Base | Suite::Operation => format!("vendors/{vendor}"),
-            Suite::Inference => format!("docker_images/{vendor}"),
-            Suite::Training => format!("{vendor}/docker_image"),
-        };
-        let there = read::directories(&self.directory().join(place))?;
-        match (told, &there[..]) {
-            (Some(told), there) if !self.request.images || there.iter().any(|one| one == told) => {
-                Ok(told.to_owned())
-            }
-            (Some(told), there) => Err(TreeProblem::Framework {
-                case: shown(&wanted.name),
-                framework: shown(told),
-                vendor: vendor.to_owned(),
-                suite: suite_name(self.tree().suite),
-                hint: did_you_mean(told, there.iter().map(String::as_str), "there are"),
-            }),
-            (None, [only]) => Ok(only.clone()),
-            (None, _) if !self.request.images => Ok(String::new()),
-            (None, there) => Err(TreeProblem::NoValue {
-                case: shown(&wanted.name),
-                what: format!(
-                    "a framework, which names its image: {}",
-                    quoted(there.iter().map(String::as_str))
-                ),
-            }),
-        }
-    }
-
     /// The path if there is such a file, relative to the suite's directory.
     fn file(&self, path: String) -> Option<String> {
         self.directory().join(&path).is_file().then_some(path)
@@ -482,6 +351,7 @@ impl Resolver<'_> {
             files: flagperf_model::TreeFiles::default(),
             env: BTreeMap::new(),
             copy: flagperf_model::PrivateCopy::default(),
+            peaks: BTreeMap::new(),
         }
     }
 }
@@ -491,6 +361,7 @@ fn is_absence(problem: &TreeProblem) -> bool {
     matches!(
         problem,
         TreeProblem::NotFor { .. }
+            | TreeProblem::NotWith { .. }
             | TreeProblem::Configuration { .. }
             | TreeProblem::NoChips { .. }
     )

@@ -49,7 +49,7 @@ impl Resolver<'_> {
             format!("{operator}:{format}{rate}:{library}:{chip}")
         });
         let chip = chip.and_then(|chip| {
-            self.check_format(wanted, format)?;
+            check_format(wanted, format)?;
             Ok(chip)
         });
         let framework = self.framework(wanted, wanted.value.as_deref()).map_err(one);
@@ -130,18 +130,6 @@ impl Resolver<'_> {
         })
     }
 
-    fn check_format(&self, wanted: &WantedCase, format: &str) -> Result<(), TreeProblem> {
-        if FORMATS.contains(&format) {
-            return Ok(());
-        }
-        Err(TreeProblem::Field {
-            case: shown(&wanted.name),
-            field: shown(format),
-            what: "number format",
-            expected: quoted(FORMATS),
-        })
-    }
-
     /// The nominal rate of a chip where the case string does not tell it. What the adaptations have under
     /// `SPECTFLOPS` does not say for which format, and the cases do not look at it.
     fn nominal(&self, chip: &str, format: &str) -> Option<String> {
@@ -149,4 +137,16 @@ impl Resolver<'_> {
         let rate = known.find(|(of, with, _)| of == chip && with == format);
         rate.map(|(_, _, rate)| rate.to_string())
     }
+}
+
+fn check_format(wanted: &WantedCase, format: &str) -> Result<(), TreeProblem> {
+    if FORMATS.contains(&format) {
+        return Ok(());
+    }
+    Err(TreeProblem::Field {
+        case: shown(&wanted.name),
+        field: shown(format),
+        what: "number format",
+        expected: quoted(FORMATS),
+    })
 }

@@ -44,7 +44,7 @@ impl Resolver<'_> {
             _ => {}
         }
         let parts = self.parts(wanted, fields)?;
-        let start = self.start_program(wanted, &parts).map_err(one)?;
+        let start = self.start_program(&parts).map_err(one)?;
         let entry = self
             .entry(parts.model, |kind| kind == TreeKind::Training(start))
             .map_err(one)?;
@@ -60,7 +60,7 @@ impl Resolver<'_> {
                 hint: examples(adaptation, parts.model, parts.framework),
             }])
         };
-        let enough = if size.nnodes > self.request.nodes {
+        let enough = if there.is_ok() && size.nnodes > self.request.nodes {
             Err(vec![TreeProblem::TooFewNodes {
                 case: shown(&wanted.name),
                 needs: size.nnodes,
@@ -178,31 +178,20 @@ impl Resolver<'_> {
     }
 
     /// How the case is started: the framework without its version.
-    fn start_program(
-        &self,
-        wanted: &WantedCase,
-        parts: &Parts<'_>,
-    ) -> Result<StartProgram, TreeProblem> {
+    fn start_program(&self, parts: &Parts<'_>) -> Result<StartProgram, TreeProblem> {
         // Who mistypes the model wants to hear of that first.
         self.entry(parts.model, |_| true)?;
         let entries = self.catalogue.of_kind(|_| true);
         let of_model = entries.iter().filter(|entry| entry.case == parts.model);
-        let ways: Vec<StartProgram> = of_model
-            .filter_map(|entry| match entry.kind {
-                TreeKind::Training(start) => Some(start),
-                _ => None,
-            })
-            .collect();
+        let ways: Vec<String> = of_model.map(|entry| entry.kind.to_string()).collect();
         let base = parts.framework.split('_').next().unwrap_or_default();
-        let start = StartProgram::named(base).filter(|start| ways.contains(start));
-        start.ok_or_else(|| TreeProblem::Field {
-            case: shown(&wanted.name),
-            field: shown(parts.framework),
-            what: "framework of the model",
-            expected: format!(
-                "{}, with or without a version behind `_`",
-                quoted(ways.iter().map(|way| way.name()))
-            ),
+        let start =
+            StartProgram::named(base).filter(|start| ways.iter().any(|way| way == start.name()));
+        start.ok_or_else(|| TreeProblem::NotWith {
+            kind: self.kind_name(),
+            case: parts.model.to_owned(),
+            framework: shown(parts.framework),
+            available: quoted(ways.iter().map(String::as_str)),
         })
     }
 

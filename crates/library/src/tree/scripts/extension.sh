@@ -1,9 +1,9 @@
 # Builds and installs the extension of a case. Arguments: environment file or nothing, directory of the sources,
-# directory to build in; both relative to the working directory.
+# directory to build in, all relative to the working directory.
 flagperf=("$@" "$PWD")
 set --
 if [ -n "${flagperf[0]}" ]; then
-    source "${flagperf[0]}"
+    source "${flagperf[3]}/${flagperf[0]}"
 fi
 export EXTENSION_SOURCE_DIR="${flagperf[3]}/${flagperf[1]}"
 flagperf_sandbox="${flagperf[3]}/${flagperf[2]}"

@@ -19,12 +19,13 @@ fi
 if [ -n "${flagperf[2]}" ]; then
     source "${flagperf[2]}" > "${flagperf[0]}/${flagperf[3]}" 2>&1 ||
         flagperf_failed $? "source ${flagperf[2]}" "${flagperf[3]}"
+    # Tracing that it left on would mix with the output of the case.
+    { set +x; } 2> /dev/null
 fi
 if [ -n "${flagperf[4]}" ] && [ -f ~/.bashrc ]; then
     source ~/.bashrc || flagperf_failed $? "source ~/.bashrc"
+    { set +x; } 2> /dev/null
 fi
-# A sourced file may have left tracing on, which would mix with the output of the case.
-{ set +x; } 2> /dev/null
 cd -- "${flagperf[6]}" || exit
 if [ -n "${flagperf[5]}" ]; then
     IFS= read -r flagperf_line < "${flagperf[5]}"

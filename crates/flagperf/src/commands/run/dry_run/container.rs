@@ -45,7 +45,7 @@ pub(super) fn describe(plan: &Plan, group: &Group<'_>, container: &ContainerPlan
         &name,
         image,
         OWN_PROGRAM,
-        &container.options,
+        &container.options.concealed(),
         &labels,
         container.keep,
     );

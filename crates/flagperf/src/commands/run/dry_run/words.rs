@@ -39,7 +39,7 @@ pub(super) fn abridged(argv: &[String]) -> Vec<String> {
 }
 
 /// Words as a shell would need them, so that a line of the plan can be tried by hand.
-pub(super) fn quoted(words: &[String]) -> String {
+pub(in crate::commands::run) fn quoted(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
     let quote = |word: &String| {
         if !word.is_empty() && word.chars().all(plain) {

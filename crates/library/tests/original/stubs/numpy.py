@@ -1,0 +1,1 @@
+"""Only imported by what the test runs."""

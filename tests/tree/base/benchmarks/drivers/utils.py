@@ -1,0 +1,2 @@
+if vendor == "nvidia":
+    pass

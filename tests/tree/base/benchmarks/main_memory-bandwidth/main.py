@@ -1,0 +1,1 @@
+# Stands for a benchmark; the stand-in for torchrun prints what it would.

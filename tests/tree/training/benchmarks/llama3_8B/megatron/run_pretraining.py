@@ -1,0 +1,1 @@
+# Stands for the training of a model.

@@ -1,0 +1,3 @@
+from config_common import *
+
+train_batch_size = 64
