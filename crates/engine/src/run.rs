@@ -35,6 +35,8 @@ pub struct Totals {
     pub passed: u32,
     /// Rounds that failed in whatever way, or never had their turn.
     pub failed: u32,
+    /// Rounds that were not started because a node that they need was missing.
+    pub skipped: u32,
     /// Rounds that the machine cannot run, and that were not asked for by name.
     pub unsupported: u32,
     /// How many times the user asked to stop.
@@ -100,6 +102,7 @@ pub async fn run(
         what: EventKind::RunEnded {
             passed: totals.passed,
             failed: totals.failed,
+            skipped: totals.skipped,
             unsupported: totals.unsupported,
             seconds: now().seconds_since(began),
         },
@@ -256,6 +259,7 @@ impl Run<'_> {
             match one_round(&mut context, index, case).await {
                 Outcome::Passed => self.totals.passed += 1,
                 Outcome::Unsupported { .. } if !case.named => self.totals.unsupported += 1,
+                Outcome::Skipped { .. } => self.totals.skipped += 1,
                 _ => self.totals.failed += 1,
             }
         }

@@ -91,9 +91,6 @@ pub(crate) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanArgs {
-    #[command(flatten)]
-    pub(crate) nodes: NodeArgs,
-
     /// The engine: docker, podman or nerdctl [default: all that a node has]
     #[arg(long, value_name = "NAME", value_parser = values::engine())]
     pub(crate) engine: Option<EngineKind>,
@@ -101,12 +98,16 @@ pub(crate) struct CleanArgs {
     /// Only tell what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) nodes: NodeArgs,
 }
 
 const EXIT_CODES: &str = "Exit codes:
   0    every case passed (cases this machine lacks the instructions for do not count,
        unless they were asked for by name)
-  1    a case failed, timed out, stalled or was lost
+  1    a case failed, timed out, stalled or was lost, or was skipped because a node that
+       it needs is missing
   2    the command line or a setting is wrong; nothing was started
   3    every case passed, but the record is incomplete (a full disk, say)
   4    a node cannot take part; nothing was started
@@ -160,15 +161,6 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) results: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) suite: SuiteArgs,
-
-    #[command(flatten)]
-    pub(crate) nodes: NodeArgs,
-
-    #[command(flatten)]
-    pub(crate) container: ContainerArgs,
-
     /// Run what one node can do alone on the nodes that are there, if others cannot take part
     #[arg(long)]
     pub(crate) continue_on_bad_nodes: bool,
@@ -195,6 +187,16 @@ pub(crate) struct RunArgs {
     /// Print what happens as one JSON object a line (with --dry-run: the plan)
     #[arg(long)]
     pub(crate) json: bool,
+
+    // Whatever stands behind these would be shown below their headings.
+    #[command(flatten)]
+    pub(crate) suite: SuiteArgs,
+
+    #[command(flatten)]
+    pub(crate) nodes: NodeArgs,
+
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
 }
 
 /// A suite of a classic tree of cases.

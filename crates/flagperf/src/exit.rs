@@ -11,7 +11,7 @@ use owo_colors::OwoColorize;
 pub(crate) enum Exit {
     /// Everything asked for was done; every case passed.
     Success = 0,
-    /// A case failed, timed out, stalled or was lost, or one asked for by name is not supported.
+    /// A case failed, timed out, stalled, was lost or skipped, or one asked for by name is not supported.
     CaseFailed = 1,
     /// The command line or a setting is wrong; nothing was started.
     Usage = 2,

@@ -152,6 +152,7 @@ impl Progress {
                     if primary.as_str() == metric {
                         current.results.push(Number {
                             node: node.clone(),
+                            rank: measurement.rank,
                             value: measurement.value,
                             unit: clean(measurement.unit.as_str()),
                         });

@@ -40,5 +40,5 @@ pub use summary::Summary;
 pub use tree::{
     Adaptation, Configuration, FindError, SuiteTree, TreeCatalogue, TreeEntry, TreeErrors,
     TreeImage, TreeKind, TreeProblem, TreeRequest, TreeSettings, WantedCase, find_suite,
-    find_suites, image_of, name_matches, resolve_cases,
+    find_suites, image_of, name_matches, resolve_cases, script_name,
 };

@@ -251,8 +251,11 @@ pub enum EventKind {
     RunEnded {
         /// How many cases passed.
         passed: u32,
-        /// How many failed in whatever way.
+        /// How many failed in whatever way, or never had their turn.
         failed: u32,
+        /// How many were not started because a node that they need was missing. They make a run fail as well.
+        #[serde(default)]
+        skipped: u32,
         /// How many this machine cannot run.
         unsupported: u32,
         /// Seconds from the run's start to its end.

@@ -216,10 +216,16 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         EventKind::RunEnded {
             passed,
             failed,
+            skipped,
             unsupported,
             seconds,
         } => info(format!(
-            "{passed} passed, {failed} failed, {unsupported} not supported, in {seconds:.1} s"
+            "{passed} passed, {failed} failed, {}{unsupported} not supported, in {seconds:.1} s",
+            if *skipped > 0 {
+                format!("{skipped} skipped, ")
+            } else {
+                String::new()
+            }
         )),
         EventKind::Phase { .. }
         | EventKind::Live { .. }

@@ -25,6 +25,7 @@ pub(super) struct Current {
 /// A final number, and whose it is.
 pub(super) struct Number {
     pub(super) node: NodeName,
+    pub(super) rank: Option<u32>,
     pub(super) value: f64,
     pub(super) unit: String,
 }
@@ -54,21 +55,53 @@ pub(super) fn summed_up(results: &[Number]) -> String {
     let Some(first) = results.first() else {
         return "no number".to_owned();
     };
-    let mut order: Vec<&Number> = results.iter().collect();
+    // A case may print the same thing once more in another unit.
+    let results: Vec<&Number> = results
+        .iter()
+        .filter(|found| found.unit == first.unit)
+        .collect();
+    let mut order = results.clone();
     order.sort_by(|a, b| a.value.total_cmp(&b.value));
     let values: Vec<f64> = results.iter().map(|found| found.value).collect();
-    match (order.as_slice(), median(&values)) {
-        ([low, .., high], Some(middle)) => format!(
-            "median {} {} of {}: {} ({}) to {} ({})",
-            significant(middle),
-            first.unit,
-            results.len(),
-            significant(low.value),
-            low.node,
-            significant(high.value),
-            high.node
-        ),
-        _ => format!("{} {}", significant(first.value), first.unit),
+    let ([low, .., high], Some(middle)) = (order.as_slice(), median(&values)) else {
+        return format!("{} {}", significant(first.value), first.unit);
+    };
+    let ends = [low, high].map(|end| significant(end.value));
+    if ends[0] == ends[1] {
+        return format!("{} {}{}", ends[0], first.unit, shared(&results));
+    }
+    format!(
+        "median {} {} of {}: {} ({}) to {} ({})",
+        significant(middle),
+        first.unit,
+        results.len(),
+        ends[0],
+        whose(low, &results),
+        ends[1],
+        whose(high, &results),
+    )
+}
+
+/// What tells a number from the others: its node, its rank, or both.
+fn whose(number: &Number, all: &[&Number]) -> String {
+    let is_only_node = all.iter().all(|other| other.node == number.node);
+    let of_node = all.iter().filter(|other| other.node == number.node);
+    match number.rank {
+        Some(rank) if is_only_node => format!("rank {rank}"),
+        Some(rank) if of_node.count() > 1 => format!("{} rank {rank}", number.node),
+        _ => number.node.to_string(),
+    }
+}
+
+/// Who has the same number: ` on each of 8 ranks`.
+fn shared(all: &[&Number]) -> String {
+    let nodes: BTreeSet<&NodeName> = all.iter().map(|found| &found.node).collect();
+    if nodes.len() == all.len() {
+        format!(" on each of {} nodes", all.len())
+    } else if all.iter().all(|found| found.rank.is_some()) {
+        format!(" on each of {} ranks", all.len())
+    } else {
+        format!(", {} times", all.len())
     }
 }
 
@@ -109,6 +142,7 @@ mod tests {
     fn several_numbers_are_summed_up() {
         let number = |node: &str, value| Number {
             node: NodeName::new(node).unwrap(),
+            rank: None,
             value,
             unit: "GB/s".to_owned(),
         };
@@ -119,5 +153,45 @@ mod tests {
             summed_up(&three),
             "median 2.000 GB/s of 3: 1.000 (b) to 4.000 (c)"
         );
+        let same = [number("a", 2.0), number("b", 2.000_01)];
+        assert_eq!(summed_up(&same), "2.000 GB/s on each of 2 nodes");
+    }
+
+    #[test]
+    fn ranks_are_named_where_nodes_do_not_tell_numbers_apart() {
+        let number = |node: &str, rank, value| Number {
+            node: NodeName::new(node).unwrap(),
+            rank: Some(rank),
+            value,
+            unit: "TFLOPS".to_owned(),
+        };
+        let of_one = [number("a", 0, 19.0), number("a", 1, 19.1)];
+        assert_eq!(
+            summed_up(&of_one),
+            "median 19.05 TFLOPS of 2: 19.00 (rank 0) to 19.10 (rank 1)"
+        );
+        let same = [number("a", 0, 19.05), number("a", 1, 19.05)];
+        assert_eq!(summed_up(&same), "19.05 TFLOPS on each of 2 ranks");
+        let of_two = [
+            number("a", 0, 3.0),
+            number("a", 1, 1.0),
+            number("b", 2, 2.0),
+        ];
+        assert_eq!(
+            summed_up(&of_two),
+            "median 2.000 TFLOPS of 3: 1.000 (a rank 1) to 3.000 (a rank 0)"
+        );
+    }
+
+    #[test]
+    fn numbers_in_another_unit_are_not_mixed_in() {
+        let number = |value, unit: &str| Number {
+            node: NodeName::new("a").unwrap(),
+            rank: Some(0),
+            value,
+            unit: unit.to_owned(),
+        };
+        let both = [number(1510.2, "GB/s"), number(1406.5, "GiB/s")];
+        assert_eq!(summed_up(&both), "1510 GB/s");
     }
 }

@@ -33,6 +33,49 @@ fn help_names_the_commands_and_hides_the_inner_ones() {
 }
 
 #[test]
+fn options_stand_below_the_heading_that_they_belong_to() {
+    let headings = |arguments: &[&str]| {
+        let help = run(arguments).stdout;
+        let mut heading = String::new();
+        let mut found = std::collections::BTreeMap::new();
+        for line in help.lines() {
+            if let Some(name) = line.strip_suffix(':').filter(|name| !name.starts_with(' ')) {
+                name.clone_into(&mut heading);
+            }
+            let word = line.split_whitespace().find(|word| word.starts_with("--"));
+            let is_option = line.trim_start().starts_with('-');
+            if let Some(word) = word.filter(|_| is_option) {
+                let option = word.split(['=', '[']).next().unwrap();
+                found.insert(option.to_owned(), heading.clone());
+            }
+        }
+        found
+    };
+    let run = headings(&["run", "--help"]);
+    for (option, heading) in [
+        ("--rounds", "Options"),
+        ("--vendor", "Options"),
+        ("--continue-on-bad-nodes", "Options"),
+        ("--resume", "Options"),
+        ("--dry-run", "Options"),
+        ("--quiet", "Options"),
+        ("--json", "Options"),
+        ("--set", "Classic suites"),
+        ("--in-container", "Nodes"),
+        ("--keep-containers", "Containers"),
+    ] {
+        assert_eq!(
+            run.get(option).map(String::as_str),
+            Some(heading),
+            "{option}"
+        );
+    }
+    let clean = headings(&["clean", "--help"]);
+    assert_eq!(clean["--dry-run"], "Options");
+    assert_eq!(clean["--nodes"], "Nodes");
+}
+
+#[test]
 fn mistakes_say_what_was_expected_and_what_is_nearest() {
     let place = Place::new();
     let results = place.path("results");

@@ -27,5 +27,6 @@ pub use glob::name_matches;
 pub use image::{TreeImage, image_of};
 pub use request::{TreeRequest, TreeSettings, WantedCase};
 pub use resolve::resolve_cases;
+pub use script::script_name;
 
 pub(crate) use place::place;

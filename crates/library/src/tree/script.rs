@@ -13,6 +13,17 @@ const REQUIREMENTS: &str = include_str!("scripts/requirements.sh");
 /// Builds an extension.
 const EXTENSION: &str = include_str!("scripts/extension.sh");
 
+/// The name of a fixed script by its text, as it stands in a process's arguments: `task.sh`.
+pub fn script_name(text: &str) -> Option<&'static str> {
+    let names = [
+        (TASK, "task.sh"),
+        (REQUIREMENTS, "requirements.sh"),
+        (EXTENSION, "extension.sh"),
+    ];
+    let found = names.into_iter().find(|(script, _)| *script == text);
+    found.map(|(_, name)| name)
+}
+
 /// How long the installation of packages, or the building of an extension, may take, in seconds.
 const SETUP_TIMEOUT_S: u32 = 1200;
 

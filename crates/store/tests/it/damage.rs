@@ -64,6 +64,7 @@ fn run_json_cut_at_every_byte() {
         EventKind::RunEnded {
             passed: 1,
             failed: 0,
+            skipped: 0,
             unsupported: 0,
             seconds: 13.0,
         },

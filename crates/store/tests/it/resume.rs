@@ -49,6 +49,7 @@ fn run_ended(recorder: &mut Recorder, at: i64) {
         EventKind::RunEnded {
             passed: 3,
             failed: 0,
+            skipped: 0,
             unsupported: 0,
             seconds: 1.0,
         },

@@ -363,6 +363,7 @@ pub(crate) fn small_run(results: &Path, random: u64) -> (std::path::PathBuf, Vec
         EventKind::RunEnded {
             passed: 1,
             failed: 1,
+            skipped: 0,
             unsupported: 0,
             seconds: 15.0,
         },

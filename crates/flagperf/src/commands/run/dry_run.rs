@@ -1,14 +1,18 @@
 //! `flagperf run --dry-run`: the plan, and nothing else.
 
 mod container;
+mod words;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use flagperf_model::{
-    BadNode, Launcher, NodeSpec, NodeTask, OWN_PROGRAM, Plan, PlannedCase, ProcessSpec, StepKind,
+    BadNode, Launcher, NodeSpec, NodeTask, Plan, PlannedCase, ProcessSpec, RemarkKind, StepKind,
     concealed, concealed_words,
 };
 
+pub(super) use self::words::quoted;
+use self::words::{abridged, abridgement, own};
 use super::packing::Copied;
 use crate::exit::{Exit, Failure};
 use crate::output::print;
@@ -57,7 +61,32 @@ fn describe(plan: &Plan, bad: &[BadNode], copied: &[Copied<'_>], program: &str) 
             describe_case(&mut text, plan, index, program);
         }
     }
+    let scripts: BTreeSet<String> = plan.cases.iter().flat_map(scripts).collect();
+    if !scripts.is_empty() {
+        let scripts: Vec<String> = scripts.into_iter().collect();
+        let _ = writeln!(
+            text,
+            "{} {} for a fixed script, which `--dry-run --json` shows whole",
+            scripts.join(" and "),
+            if scripts.len() == 1 {
+                "stands"
+            } else {
+                "stand"
+            },
+        );
+    }
     text
+}
+
+/// The scripts of a case that are not shown whole.
+fn scripts(case: &PlannedCase) -> Vec<String> {
+    if !case.runs() {
+        return Vec::new();
+    }
+    let processes = case.tasks.iter().flat_map(|task| &task.processes);
+    let all = processes.map(|process| &process.argv);
+    let all = all.chain(case.setup.iter().map(|command| &command.argv));
+    all.filter_map(|argv| abridgement(argv)).collect()
 }
 
 /// What every node gets of a directory.
@@ -109,6 +138,13 @@ fn describe_case(text: &mut String, plan: &Plan, index: usize, program: &str) {
         "\n  limits: {} s, ended when silent and idle for {} s",
         case.limits.timeout_s, case.limits.stall_s
     );
+    for remark in &case.remarks {
+        let kind = match remark.kind {
+            RemarkKind::SetRight => "set right",
+            RemarkKind::Warning => "warning",
+        };
+        let _ = writeln!(text, "  {kind}: {}", remark.text);
+    }
     for command in &case.setup {
         let elsewhere = match case.tasks.first() {
             Some(task) => format!(" (in {})", task_directory(plan, case, task)),
@@ -147,7 +183,7 @@ fn describe_task(
             text,
             "    rank {}: {}",
             process.rank,
-            quoted(&own(&process.argv, program))
+            quoted(&abridged(&own(&process.argv, program)))
         );
         if let Some(log) = task.rank_logs.get(&process.rank) {
             let _ = writeln!(text, "      output: {}/{log}", task.directory);
@@ -186,18 +222,6 @@ fn reach(node: &NodeSpec, program: &str) -> String {
     }
 }
 
-/// The argument vector with this program's path in its place, so that it can be tried by hand.
-fn own(argv: &[String], program: &str) -> Vec<String> {
-    let path = |word: &String| {
-        if word == OWN_PROGRAM {
-            program.to_owned()
-        } else {
-            word.clone()
-        }
-    };
-    argv.iter().map(path).collect()
-}
-
 fn directory(plan: &Plan, case: &PlannedCase, task: &NodeTask, process: &ProcessSpec) -> String {
     match &process.cwd {
         Some(cwd) if cwd.starts_with('/') || task.case_directory.is_none() => cwd.clone(),
@@ -219,19 +243,6 @@ fn task_directory(plan: &Plan, case: &PlannedCase, task: &NodeTask) -> String {
         Some(path) => format!("a copy of {path}"),
         None => "the current one".to_owned(),
     }
-}
-
-/// Words as a shell would need them, so that a line of the plan can be tried by hand.
-pub(super) fn quoted(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
-    let quote = |word: &String| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

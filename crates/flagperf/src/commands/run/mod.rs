@@ -507,7 +507,7 @@ fn conclude(args: &RunArgs, listeners: Listeners, totals: Totals, directory: &Pa
     }
     if interrupted {
         Exit::Interrupted
-    } else if totals.failed > 0 {
+    } else if totals.failed + totals.skipped > 0 {
         Exit::CaseFailed
     } else if !problems.is_empty() {
         Exit::RecordIncomplete

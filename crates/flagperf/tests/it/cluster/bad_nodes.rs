@@ -93,6 +93,10 @@ fn the_rest_runs_what_one_node_can_do_alone() {
     };
     assert_eq!(*outcome("single"), "passed");
     assert!(!outcome("spanning")["skipped"].is_null(), "{results:?}");
+    let run = cluster.place.run_directory();
+    let log = crate::support::read(&run.join("flagperf_run.log"));
+    let told = "1 passed, 0 failed, 1 skipped, 0 not supported, in ";
+    assert!(log.contains(told), "{log}");
     for node in ["node1", "node5"] {
         assert!(cluster.output("single", node).contains("x=1"));
         cluster.await_clean_on(node);

@@ -7,7 +7,7 @@ use flagperf_model::{
     StepKind,
 };
 
-use super::quoted;
+use super::{abridged, quoted};
 
 /// The four steps, as they are taken for a group of rounds.
 pub(super) fn describe(plan: &Plan, group: &Group<'_>, container: &ContainerPlan) -> String {
@@ -94,5 +94,9 @@ pub(super) fn setup(command: &SetupCommand, elsewhere: &str) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={value} "))
         .collect();
-    format!("{directory}: {}{}", env.concat(), quoted(&command.argv))
+    format!(
+        "{directory}: {}{}",
+        env.concat(),
+        quoted(&abridged(&command.argv))
+    )
 }
