@@ -203,11 +203,18 @@ async fn run_on(args: &RunArgs, origin: &Origin) -> Result<Exit, Failure> {
     let vendor = vendor::wanted(args, origin.suite(), &profiles, &mut words);
     let chips = vendor::watch(&profiles, vendor.as_deref())?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) =
-        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts, tells(args)).await? {
-            BroughtUp::Done(nodes, bad) => (nodes, bad),
-            BroughtUp::Interrupted => return Ok(nothing_started()),
-        };
+    let (nodes, bad) = match bring_up::bring_up(
+        &inventory,
+        &program,
+        chips,
+        &mut interrupts,
+        tells(args),
+    )
+    .await?
+    {
+        BroughtUp::Done(nodes, bad) => (nodes, bad),
+        BroughtUp::Interrupted => return Ok(nothing_started()),
+    };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));

@@ -32,11 +32,18 @@ pub(super) async fn resume(args: &RunArgs, run: &Path) -> Result<Exit, Failure> 
     let vendor = earlier.record().plan.monitor.vendor.as_deref();
     let chips = vendor::watch(&vendor::profiles(args.vendor_directory.as_deref())?, vendor)?;
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let (nodes, bad) =
-        match bring_up::bring_up(&inventory, &program, chips, &mut interrupts, tells(args)).await? {
-            BroughtUp::Done(nodes, bad) => (nodes, bad),
-            BroughtUp::Interrupted => return Ok(nothing_started()),
-        };
+    let (nodes, bad) = match bring_up::bring_up(
+        &inventory,
+        &program,
+        chips,
+        &mut interrupts,
+        tells(args),
+    )
+    .await?
+    {
+        BroughtUp::Done(nodes, bad) => (nodes, bad),
+        BroughtUp::Interrupted => return Ok(nothing_started()),
+    };
     if !bad.is_empty() && (!args.continue_on_bad_nodes || nodes.is_empty()) {
         flagperf_engine::close_all(nodes, LEAVING).await;
         return Err(bring_up::failure(&bad, inventory.nodes.len()));
