@@ -175,6 +175,7 @@ mod tests {
 
     fn hello(chips: ChipWatch) -> ToAgent {
         ToAgent::Hello {
+            name: "a1".to_owned(),
             timing: crate::Timing::default(),
             window: 1,
             pack: false,

@@ -216,7 +216,7 @@ mod tests {
             files: TreeFiles::default(),
             env: std::collections::BTreeMap::new(),
             copy: PrivateCopy::default(),
-            peaks: BTreeMap::new(),
+            peaks: std::collections::BTreeMap::new(),
         }))
     }
 

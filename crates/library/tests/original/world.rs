@@ -290,6 +290,7 @@ impl World {
             environment: Environment::InContainer,
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
+                vendor: None,
             },
             duration_s: Some(1.0),
             master_port: None,

@@ -170,6 +170,7 @@ fn passing_case_with_chips(recorder: &mut flagperf_store::Recorder) {
             passed: 1,
             failed: 0,
             unsupported: 0,
+            skipped: 0,
             seconds: 13.0,
         },
     ));

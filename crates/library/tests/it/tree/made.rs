@@ -322,6 +322,7 @@ impl Wish {
             environment: Environment::InContainer,
             monitor: MonitorSpec {
                 interval_ns: 1_000_000_000,
+                vendor: None,
             },
             duration_s: None,
             master_port: None,
