@@ -69,12 +69,12 @@ class Fleet:
             raise ours.Failed(f"{len(measured)} of {len(self.names)} nodes measured something")
         return records[0].parent
 
-    def ssh(self, *words, output=subprocess.DEVNULL):
+    def ssh(self, *words, output=subprocess.DEVNULL, options=()):
         """Wall time of a command on all nodes at the same time, one ssh client for each."""
         begin = time.perf_counter()
         clients = [
             subprocess.Popen(
-                ["ssh", "-F", self.config, name, *words],
+                ["ssh", "-F", self.config, *options, name, *words],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
             )
             for name in self.names

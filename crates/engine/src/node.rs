@@ -1,6 +1,7 @@
 //! The nodes of a run: bringing them up together, each with its own bounded attempt.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,16 @@ use flagperf_model::{
     Absent, BadNode, ChipWatch, ClockOffset, Launcher, MachineFacts, NodeSpec, ProgramSource,
     SeriesDecl,
 };
-use flagperf_transport::{Events, Launch, Programs, Session, SessionEvent, Terms};
+use flagperf_transport::{
+    Events, Launch, Programs, Session, SessionEvent, Terms, leaves_cipher_open,
+};
 use flagperf_wire::{FromAgent, Timing, ToAgent, output_window};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+/// Where the machine's configuration lies.
+const SYSTEM: &str = "/etc";
 
 /// A node that is ready.
 #[derive(Debug)]
@@ -70,6 +76,8 @@ pub struct BringUp {
     pub max_parallel: usize,
     /// The version that agents must have.
     pub version: &'static str,
+    /// The user's home directory, where ssh's configuration lies.
+    pub home: Option<PathBuf>,
 }
 
 /// Brings all nodes up in parallel, in one attempt each. The result is in the order of the list.
@@ -81,10 +89,26 @@ pub async fn connect_all(
     let gate = Arc::new(Semaphore::new(bring_up.max_parallel.max(1)));
     let window = output_window(nodes.len());
     let hash = bring_up.programs.own_hash_hex();
+    // Nodes share a configuration, which is read once.
+    let mut ciphers = BTreeMap::new();
     let mut attempts = JoinSet::new();
     for (place, spec) in nodes.iter().cloned().enumerate() {
         let nonce = format!("{}{place}", bring_up.secret);
-        let launch = Launch::new(&spec, own, &hash, &nonce, bring_up.patience);
+        let open = match &spec.launcher {
+            Launcher::Ssh(target) => {
+                *ciphers
+                    .entry(target.config.clone())
+                    .or_insert_with_key(|config| {
+                        leaves_cipher_open(
+                            config.as_deref().map(Path::new),
+                            bring_up.home.as_deref(),
+                            Path::new(SYSTEM),
+                        )
+                    })
+            }
+            Launcher::Local | Launcher::Exec { .. } => false,
+        };
+        let launch = Launch::new(&spec, own, &hash, &nonce, bring_up.patience, open);
         let terms = Terms {
             timing: bring_up.timing,
             patience: bring_up.patience,

@@ -42,7 +42,10 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
         } => {
             let mut lines = vec![
                 "======== Step 1: Check environment and configs. ========".to_owned(),
-                format!("flagperf {version}, {cases} rounds of cases, record in {directory}"),
+                format!(
+                    "flagperf {version}, {cases} {} of cases, record in {directory}",
+                    if *cases == 1 { "round" } else { "rounds" }
+                ),
             ];
             lines.extend(environment_reason.clone());
             lines.extend(
@@ -104,7 +107,8 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             files,
             bytes,
         } => info(format!(
-            "{case}: {files} files, {bytes} bytes, fetched from {node}"
+            "{case}: {files} {}, {bytes} bytes, fetched from {node}",
+            if *files == 1 { "file" } else { "files" }
         )),
         EventKind::NodeReady {
             node, facts, here, ..
@@ -164,17 +168,24 @@ pub(crate) fn lines(event: &Event, first: bool) -> Vec<(Level, String)> {
             } else {
                 Level::Info
             };
-            let mut lines: Vec<_> = match outcome {
-                Outcome::Passed => Vec::new(),
-                _ => tail
-                    .iter()
-                    .map(|line| (level, format!("  {line}")))
-                    .collect(),
-            };
-            lines.push((
+            let said = (
                 level,
                 format!("{case} round {round} {outcome} ({seconds:.1} s)"),
-            ));
+            );
+            if matches!(
+                outcome,
+                Outcome::NotRun | Outcome::Unsupported { .. } | Outcome::Skipped { .. }
+            ) {
+                return vec![said];
+            }
+            let mut lines = vec![(
+                Level::Info,
+                "3) Training tasks end in the cluster...".to_owned(),
+            )];
+            if *outcome != Outcome::Passed {
+                lines.extend(tail.iter().map(|line| (level, format!("  {line}"))));
+            }
+            lines.push(said);
             lines.push((Level::Info, format!("-== Testcase {case} finished ==-")));
             lines
         }

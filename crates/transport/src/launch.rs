@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flagperf_model::{Launcher, NodeSpec, ProgramSource, SshTarget};
 
-use crate::script;
+use crate::{cipher, script};
 
 /// A command whose standard input and standard output become an agent's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,19 @@ impl Launch {
     }
 
     /// The command for a node. `own` is this program's file, `hash` its content hash in hexadecimal
-    /// digits, `nonce` a word that nobody can guess, and `patience` what the node has to come up.
-    pub fn new(node: &NodeSpec, own: &Path, hash: &str, nonce: &str, patience: Duration) -> Self {
+    /// digits, `nonce` a word that nobody can guess, `patience` what the node has to come up, and
+    /// `open` tells that the user has said nothing about ssh's ciphers.
+    pub fn new(
+        node: &NodeSpec,
+        own: &Path,
+        hash: &str,
+        nonce: &str,
+        patience: Duration,
+        open: bool,
+    ) -> Self {
         let directory = match &node.program {
             ProgramSource::Installed(path) => {
-                return Self::installed(node, path, nonce, patience);
+                return Self::installed(node, path, nonce, patience, open);
             }
             ProgramSource::Placed => "",
             ProgramSource::PlacedIn(directory) => directory,
@@ -63,7 +71,7 @@ impl Launch {
         let (mut words, way) = match &node.launcher {
             Launcher::Local => return Self::local(own),
             Launcher::Ssh(target) => {
-                let mut words = ssh(target, patience);
+                let mut words = ssh(target, patience, open);
                 words.push(script::for_login_shell(nonce, hash, directory));
                 (words, Way::Ssh)
             }
@@ -84,7 +92,7 @@ impl Launch {
     }
 
     /// The program is on the node already; no shell is needed there but the one that ssh starts.
-    fn installed(node: &NodeSpec, path: &str, nonce: &str, patience: Duration) -> Self {
+    fn installed(node: &NodeSpec, path: &str, nonce: &str, patience: Duration, open: bool) -> Self {
         let (mut words, way) = match &node.launcher {
             Launcher::Local => {
                 return Self {
@@ -93,7 +101,7 @@ impl Launch {
                 };
             }
             Launcher::Ssh(target) => {
-                let mut words = ssh(target, patience);
+                let mut words = ssh(target, patience, open);
                 words.push(script::for_installed(nonce, path));
                 (words, Way::Ssh)
             }
@@ -133,7 +141,7 @@ impl Launch {
 
 /// `ssh` up to the host. Options given here are the ones that a session of ours cannot do without:
 /// everything else is as the user's own configuration says.
-fn ssh(target: &SshTarget, patience: Duration) -> Vec<String> {
+fn ssh(target: &SshTarget, patience: Duration, open: bool) -> Vec<String> {
     let mut words = vec!["ssh".to_owned()];
     if let Some(config) = &target.config {
         words.extend(["-F".to_owned(), config.clone()]);
@@ -171,43 +179,72 @@ fn ssh(target: &SshTarget, patience: Duration) -> Vec<String> {
     ] {
         words.extend(["-o".to_owned(), option.to_owned()]);
     }
-    if knows_session_type() {
+    let client = client();
+    if client.is_at_least(SESSION_TYPE_SINCE) {
         for option in SESSION_TYPE {
             words.extend(["-o".to_owned(), option.to_owned()]);
         }
+    }
+    if open && client.has_aes && client.is_at_least(FIRST_CIPHER_SINCE) && cipher::has_aes() {
+        words.extend(["-o".to_owned(), cipher::AES_FIRST.to_owned()]);
     }
     words.extend(["--".to_owned(), target.host.clone()]);
     words
 }
 
-/// Against settings of the user's that leave a session without its streams. OpenSSH has had them as
-/// options since 8.7, and refuses to start with one that it does not know.
+/// Against settings of the user's that leave a session without its streams.
 const SESSION_TYPE: [&str; 3] = [
     "StdinNull=no",
     "SessionType=default",
     "ForkAfterAuthentication=no",
 ];
 
-/// True if this machine's ssh knows [`SESSION_TYPE`]. It is asked once.
-fn knows_session_type() -> bool {
-    static KNOWS: OnceLock<bool> = OnceLock::new();
-    *KNOWS.get_or_init(|| {
+/// OpenSSH refuses to start with an option that it does not know; it knows [`SESSION_TYPE`] since this version.
+const SESSION_TYPE_SINCE: (u32, u32) = (8, 7);
+
+/// `^` before a list of ciphers puts them first since this version.
+const FIRST_CIPHER_SINCE: (u32, u32) = (8, 1);
+
+/// This machine's ssh.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Client {
+    version: Option<(u32, u32)>,
+    /// True if it is built with a library that has AES-GCM.
+    has_aes: bool,
+}
+
+/// Asked once.
+fn client() -> &'static Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
         Command::new("ssh")
             .arg("-V")
             .stdin(Stdio::null())
             .output()
-            .ok()
-            .and_then(|output| version_of(&String::from_utf8_lossy(&output.stderr)))
-            .is_some_and(|version| version >= (8, 7))
+            .map(|output| Client::read(&String::from_utf8_lossy(&output.stderr)))
+            .unwrap_or_default()
     })
 }
 
-/// The version in a text such as `OpenSSH_9.2p1 Debian-2, OpenSSL 3.0.19`.
-fn version_of(text: &str) -> Option<(u32, u32)> {
-    let (_, version) = text.split_once("OpenSSH_")?;
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
-    let mut next = || numbers.next()?.parse().ok();
-    Some((next()?, next()?))
+impl Client {
+    /// From a text such as `OpenSSH_9.2p1 Debian-2, OpenSSL 3.0.19`.
+    fn read(text: &str) -> Self {
+        let version = text.split_once("OpenSSH_").and_then(|(_, version)| {
+            let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+            let mut next = || numbers.next()?.parse().ok();
+            Some((next()?, next()?))
+        });
+        Self {
+            version,
+            has_aes: [", OpenSSL ", ", LibreSSL "]
+                .iter()
+                .any(|library| text.contains(library)),
+        }
+    }
+
+    fn is_at_least(&self, version: (u32, u32)) -> bool {
+        self.version.is_some_and(|own| own >= version)
+    }
 }
 
 #[cfg(test)]
@@ -215,18 +252,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_of_ssh_is_read() {
-        for (text, version) in [
+    fn ciphers_are_ordered_only_where_the_user_left_them_open() {
+        let target = SshTarget {
+            host: "node1".to_owned(),
+            user: None,
+            port: None,
+            config: None,
+            accept_new_host_keys: false,
+        };
+        let orders = |open| {
+            ssh(&target, Duration::from_secs(9), open)
+                .windows(2)
+                .any(|words| words == ["-o", cipher::AES_FIRST])
+        };
+        assert!(!orders(false));
+        let able = client().has_aes && client().is_at_least((8, 1)) && cipher::has_aes();
+        assert_eq!(orders(true), able);
+    }
+
+    #[test]
+    fn what_ssh_says_of_itself_is_read() {
+        for (text, version, has_aes) in [
             (
                 "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19",
                 Some((9, 2)),
+                true,
             ),
-            ("OpenSSH_8.7p1, OpenSSL 3.0.1", Some((8, 7))),
-            ("OpenSSH_10.0, LibreSSL 4", Some((10, 0))),
-            ("OpenSSH_for_Windows", None),
-            ("dropbear", None),
+            ("OpenSSH_8.7p1, OpenSSL 3.0.1", Some((8, 7)), true),
+            ("OpenSSH_10.0, LibreSSL 4", Some((10, 0)), true),
+            ("OpenSSH_9.9p1, without OpenSSL", Some((9, 9)), false),
+            ("OpenSSH_for_Windows", None, false),
+            ("dropbear", None, false),
         ] {
-            assert_eq!(version_of(text), version, "{text}");
+            assert_eq!(Client::read(text), Client { version, has_aes }, "{text}");
         }
+        assert!(!Client::default().is_at_least((0, 0)));
     }
 }

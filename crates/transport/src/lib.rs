@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod bootstrap;
+mod cipher;
 mod clock;
 mod launch;
 mod program;
@@ -16,6 +17,7 @@ mod script;
 mod session;
 mod trouble;
 
+pub use cipher::leaves_cipher_open;
 pub use clock::now;
 pub use launch::Launch;
 pub use program::{ProgramError, ProgramFile, Programs, agent_hash, own_hash, own_size, proof};

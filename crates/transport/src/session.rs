@@ -287,6 +287,7 @@ impl Session {
                             printed: &lines.printed(),
                             installed: launch.installed.is_some(),
                             asked,
+                            answered: false,
                         });
                         return Err(OpenError::Refused(trouble).into());
                     }

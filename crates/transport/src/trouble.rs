@@ -114,6 +114,8 @@ pub(crate) struct Ended<'w> {
     pub(crate) installed: bool,
     /// True if the program was asked for, and nothing came after that.
     pub(crate) asked: bool,
+    /// True if an agent had answered.
+    pub(crate) answered: bool,
 }
 
 /// What that means.
@@ -146,7 +148,12 @@ pub(crate) fn of_launcher(ended: &Ended<'_>) -> Trouble {
         .status
         .map_or_else(|| "it closed its output".to_owned(), |s| s.to_string());
     let said = said(words, printed);
-    let reason = format!("its launcher ended before an agent answered ({status}){said}");
+    let when = if ended.answered {
+        ""
+    } else {
+        " before an agent answered"
+    };
+    let reason = format!("its launcher ended{when} ({status}){said}");
     let all = format!("{words}\n{printed}").to_lowercase();
     let has = |text: &str| all.contains(text);
     let hint = if has("please login as") || has("please log in as") {
@@ -219,6 +226,9 @@ pub(crate) fn said(words: &str, printed: &str) -> String {
     text
 }
 
+/// Characters of a line that are told: one of more is a script or data, which nobody reads here.
+const LONGEST_LINE: usize = 200;
+
 /// The last lines of what somebody said, in one.
 fn last_lines(words: &str) -> String {
     let lines: Vec<&str> = words
@@ -227,7 +237,15 @@ fn last_lines(words: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     let last = &lines[lines.len().saturating_sub(3)..];
-    last.join("; ")
+    let told: Vec<String> = last.iter().map(|line| shortened(line)).collect();
+    told.join("; ")
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +262,7 @@ mod tests {
             printed,
             installed: false,
             asked: false,
+            answered: false,
         })
     }
 

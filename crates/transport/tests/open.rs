@@ -48,7 +48,7 @@ async fn open(script: &str, seconds: f64) -> Result<(), String> {
         env: BTreeMap::new(),
     };
     let patience = Duration::from_secs_f64(seconds);
-    let launch = Launch::new(&spec, Path::new("/own"), "", "", patience);
+    let launch = Launch::new(&spec, Path::new("/own"), "", "", patience, false);
     let terms = Terms {
         timing: Timing {
             heartbeat_s: 0.05,

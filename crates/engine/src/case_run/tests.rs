@@ -185,6 +185,7 @@ async fn round(nodes: &str, scripts: &[String]) -> Round {
         chips: Arc::default(),
         max_parallel: 9,
         version: "1",
+        home: None,
     };
     let connected = connect_all(&specs, Path::new("/own"), &bring_up).await;
     let ready = connected.into_iter().map(Result::unwrap).collect();

@@ -121,6 +121,7 @@ impl Recorder {
             Level::Info,
             "========= Step 3: Collect logs in the cluster. =========",
         );
+        self.say(Level::Info, "1) merge logs from all nodes to master");
         let directory = self.directory.display().to_string();
         self.say(
             Level::Info,
@@ -130,6 +131,7 @@ impl Recorder {
                 format!("Sorry! Not all logs have been collected in {directory}")
             },
         );
+        self.say(Level::Info, "2) summary logs");
         self.say(Level::Info, "3) analysis logs");
         let report = std::mem::take(&mut self.report);
         for line in report.lines() {

@@ -72,6 +72,7 @@ pub(super) async fn read_events(
                 printed: "",
                 installed: false,
                 asked: false,
+                answered: true,
             });
             format!("its connection ended: {}", trouble.reason)
         }

@@ -60,8 +60,11 @@ pub(super) async fn output_of(line: &str) -> Result<String, Failure> {
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        let words = words.trim();
-        return Err(failed(format!("{}; it said: {words}", output.status)));
+        let said = match words.trim() {
+            "" => String::new(),
+            words => format!("; it said: {words}"),
+        };
+        return Err(failed(format!("{}{said}", output.status)));
     }
     String::from_utf8(output.stdout).map_err(|_| failed("its output is not UTF-8".to_owned()))
 }

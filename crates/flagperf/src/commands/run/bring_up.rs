@@ -44,6 +44,7 @@ pub(super) async fn bring_up(
         chips,
         max_parallel: inventory.max_parallel,
         version: VERSION,
+        home: std::env::home_dir(),
     };
     let connecting = flagperf_engine::connect_all(&inventory.nodes, own, &bring_up);
     let results = tokio::select! {
@@ -71,7 +72,11 @@ fn secret() -> std::io::Result<String> {
 /// All nodes that cannot take part, and why. Nodes with the same reason share a line, and what helps
 /// against several reasons is said once, with the nodes that it is about.
 pub(super) fn failure(bad: &[BadNode], of: usize) -> Failure {
-    Failure::new(Exit::BadNodes, told(bad, of))
+    let failure = Failure::new(Exit::BadNodes, told(bad, of));
+    if bad.len() == of {
+        return failure;
+    }
+    failure
         .hint("--continue-on-bad-nodes runs the cases that need one node on the others".to_owned())
 }
 
