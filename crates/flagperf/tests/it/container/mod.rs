@@ -9,6 +9,7 @@ mod leaving;
 mod modes;
 mod nerdctl;
 mod options;
+mod podman;
 mod secrets;
 mod setup;
 
