@@ -97,6 +97,14 @@ struct RawContainer {
     config: Option<RawConfig>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawListed {
+    id: String,
+    #[serde(default)]
+    state: String,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct RawState {
@@ -167,6 +175,23 @@ pub fn ids(output: &str) -> Vec<String> {
         .collect()
 }
 
+/// Reads the answer to [`list_working`](crate::list_working): the beginnings of the identifiers of those that builds
+/// work in, or did.
+///
+/// # Errors
+///
+/// No line of the output begins the JSON of a list.
+pub fn working(output: &str) -> Result<Vec<String>, AnswerError> {
+    let all: Vec<RawListed> = object(output)?;
+    let working = all.into_iter().filter(|one| one.state == "storage");
+    Ok(working
+        .map(|one| one.id.chars().take(SHORT).collect())
+        .collect())
+}
+
+/// Digits of an identifier that engines take for it.
+const SHORT: usize = 12;
+
 /// Places in an output at which an object is looked for, at most.
 const PLACES: usize = 64;
 
@@ -235,6 +260,17 @@ mod tests {
     }
 
     #[test]
+    fn what_builds_have_left_is_told_from_containers() {
+        let output = concat!(
+            "time=\"t\" level=warning msg=\"odd\"\n",
+            r#"[{"Id":"0123456789abcdef","State":"storage"},{"Id":"f","State":"exited"}]"#
+        );
+        assert_eq!(working(output).unwrap(), ["0123456789ab"]);
+        assert_eq!(working("[]").unwrap(), [""; 0]);
+        assert!(working("no").is_err());
+    }
+
+    #[test]
     fn nulls_are_as_good_as_nothing() {
         let found =
             image(r#"{"Id":"sha256:1","Config":{"Cmd":null,"Entrypoint":null,"Labels":null}}"#);
@@ -298,6 +334,7 @@ mod tests {
             let _ = image(&text);
             let _ = container_state(&text);
             let _ = ids(&text);
+            let _ = working(&text);
         }
     }
 }

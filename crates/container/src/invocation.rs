@@ -383,6 +383,17 @@ pub fn list_images(engine: EngineKind, owner: &str) -> Invocation {
         .option("--filter", Labels::image_filter(owner))
 }
 
+/// Tells the containers that builds work in, or have left behind when they were cut off, among others. Only Podman keeps
+/// such, and says nothing of whose they are.
+pub fn list_working(engine: EngineKind) -> Option<Invocation> {
+    (engine == EngineKind::Podman).then(|| {
+        Invocation::new(engine, &["ps"])
+            .flag("--all")
+            .flag("--external")
+            .option("--format", "json")
+    })
+}
+
 /// Writes an image to standard output.
 pub fn save(engine: EngineKind, name: &str) -> Invocation {
     Invocation::new(engine, &["save"]).then(&[name])

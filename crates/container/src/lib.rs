@@ -15,13 +15,15 @@ mod invocation;
 mod label;
 mod refusal;
 
-pub use answer::{AnswerError, ContainerState, Image, LeftImage, container_state, ids, image};
+pub use answer::{
+    AnswerError, ContainerState, Image, LeftImage, container_state, ids, image, working,
+};
 pub use build_step::{failing_step, last_words};
 pub use image::{Install, InstallError, find_install_script};
 pub use invocation::{
     AGENT_PATH, Invocation, build, client_env, commit, enter, inspect_container, inspect_image,
-    install, list, list_images, load, pull, remove_container, remove_image, remove_nameless_image,
-    run, save, version,
+    install, list, list_images, list_working, load, pull, remove_container, remove_image,
+    remove_nameless_image, run, save, version,
 };
 pub use label::{Labels, name};
 pub use refusal::{Refusal, is_needed, is_unknown, refusal, unusable};

@@ -32,6 +32,8 @@ pub enum Fate {
     InUse,
     /// A container, of whomever, is made of it, and it is left alone.
     Needed,
+    /// Nobody can tell whose they are, and they are left alone. The words say what removes one.
+    Unlabelled(String),
     /// It was only to be told.
     Told,
     /// It was removed.
@@ -129,6 +131,7 @@ async fn sweep(
                 LeftImage::Nameless => nameless(desk, engine, &id, only_tell).await?,
             });
         }
+        found.extend(working(desk, engine).await?);
     }
     let none_works = tried.len() == engine.map_or(EngineKind::ALL.len(), |_| 1);
     if none_works {
@@ -175,6 +178,25 @@ async fn judge(
         run: Some(labels.run),
         fate,
     })
+}
+
+/// What builds work in, or did when they were cut off.
+async fn working(desk: &mut Desk<'_>, engine: EngineKind) -> Result<Option<Left>, String> {
+    let Some(list) = container::list_working(engine) else {
+        return Ok(None);
+    };
+    let answer = ask(desk, list.argv()).await?;
+    let ids = container::working(&answer.output).unwrap_or_default();
+    let Some(first) = ids.first() else {
+        return Ok(None);
+    };
+    let remove = container::remove_container(engine, first).argv();
+    Ok(Some(Left {
+        engine,
+        what: format!("build containers {}", ids.join(", ")),
+        run: None,
+        fate: Fate::Unlabelled(remove.join(" ")),
+    }))
 }
 
 /// An image that no name is left of: a later build has taken it.

@@ -60,6 +60,9 @@ fn told(node: &NodeName, left: &[Left]) -> String {
     let lines = left.iter().map(|one| {
         let fate = match &one.fate {
             Fate::InUse => "its run goes on; left alone".to_owned(),
+            Fate::Unlabelled(remove) => format!(
+                "builds work there, or were cut off; they bear no label and are left alone (`{remove}` removes one)"
+            ),
             Fate::Needed => "a container needs it; left alone".to_owned(),
             Fate::Told if one.run.is_none() => {
                 "would be removed unless a container needs it".to_owned()

@@ -19,7 +19,7 @@ pub(super) fn clean(cluster: &Cluster, arguments: &[&str]) -> Ran {
 }
 
 /// Kills the controller of a run and the agents on the nodes, all at once, after what else is to happen.
-fn crash(cluster: &Cluster, controller: u32, before: impl FnOnce()) {
+pub(super) fn crash(cluster: &Cluster, controller: u32, before: impl FnOnce()) {
     signal(controller, "STOP");
     before();
     let nodes = cluster.bed.node_names().iter();

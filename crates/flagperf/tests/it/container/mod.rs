@@ -10,6 +10,7 @@ mod leaving;
 mod modes;
 mod nerdctl;
 mod options;
+mod podman;
 mod secrets;
 mod setup;
 
