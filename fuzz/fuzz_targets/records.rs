@@ -17,6 +17,8 @@ static CASE: LazyLock<PlannedCase> = LazyLock::new(|| {
     let library = Library::builtin().expect("the built-in cases are valid");
     let spec = library.get("main_memory-bandwidth");
     PlannedCase {
+        container: None,
+        drop_caches: false,
         spec: spec.expect("it is a built-in case").clone(),
         round: 1,
         rounds: 1,
