@@ -13,6 +13,7 @@ mod options;
 mod podman;
 mod secrets;
 mod setup;
+mod suite;
 
 use std::fs;
 use std::path::Path;
